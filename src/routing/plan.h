@@ -1,0 +1,121 @@
+#pragma once
+// Who may answer a request, in which order, and what to do after each attempt. Pure state machines:
+// time and randomness are arguments; cooldowns are read through Health.
+//
+//   Plan p = plan(table, query, health, now, random);      // candidates with reasons
+//   while (true) {
+//       Step s = next(p, health, now, random);             // try a deployment | wait | stop
+//       ... attempt ...; report(p, outcome, now);
+//   }
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "routing/outcome.h"
+#include "routing/table.h"
+
+namespace belay::routing {
+
+// What routing needs to know of a request.
+struct Query {
+    std::string model;                       // as the client sent it (or the path's)
+    Mode mode = Mode::chat;
+    bool needs_tools = false;
+    bool needs_vision = false;
+    int64_t prompt_tokens_estimate = 0;      // bytes / 4 when nothing better is known
+    std::vector<std::string> tags;
+    // Request-level switches (body keys of litellm-surface §2.3).
+    std::optional<std::vector<FallbackTarget>> fallbacks;
+    std::optional<std::vector<FallbackTarget>> context_window_fallbacks;
+    std::optional<std::vector<FallbackTarget>> content_policy_fallbacks;
+    bool disable_fallbacks = false;
+    std::optional<int> num_retries;
+    std::optional<int> max_fallbacks;
+    // mock_testing_fallbacks and its variants: the first group fails with this cause, unsent.
+    std::optional<Cause> mock_first_failure;
+};
+
+// Cooldowns of this process: thread-safe, shared by all loops. Cheap when nothing is cooling.
+class Health {
+  public:
+    Health();
+    ~Health();
+    struct Cooling {
+        bool cooling = false;
+        Mono until{};
+        Cause cause = Cause::success;
+        bool probe = false;  // this caller may try it once although it cools
+    };
+    [[nodiscard]] Cooling look(const Deployment& deployment, Mono now);
+    // Reports an attempt's result; decides about a cooldown (litellm-surface §7.7, reliability §4.6;
+    // quota causes cool until the stated reset, clamped to 1 min .. 31 days).
+    void report(const Deployment& deployment, const Outcome& outcome, const Settings& settings,
+                size_t group_size, Mono now, Wall wall);
+    void clear();
+    struct Row {
+        std::string deployment_id, group, model;
+        Cause cause;
+        Mono until;
+    };
+    [[nodiscard]] std::vector<Row> rows(Mono now) const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// A candidate that was passed over, or taken: the trace's raw material.
+struct Considered {
+    std::string group;
+    std::string deployment_id;
+    std::string model;    // upstream model
+    std::string verdict;  // "taken", "cooling: quota_month until ...", "no vision", "context 128000 < ~190000"
+};
+
+struct Plan;  // opaque: see plan.cpp
+
+struct PlanDeleter {
+    void operator()(Plan* plan) const;
+};
+using PlanPtr = std::unique_ptr<Plan, PlanDeleter>;
+
+// Fails with not-found style Errors in LiteLLM's words: unknown model (invalid_request, param
+// "model": "/chat/completions: Invalid model name passed in model=X. Call `/v1/models` ...").
+[[nodiscard]] Result<PlanPtr> plan(std::shared_ptr<const Table> table, Query query);
+
+enum class Action : uint8_t { attempt, wait, stop };
+
+struct Step {
+    Action action = Action::stop;
+    std::shared_ptr<const Deployment> deployment;  // for attempt
+    std::string upstream_model;                    // wildcard already replaced
+    std::string group;                             // serving model group
+    const json::Value* overrides = nullptr;        // request members this hop overrides, or nullptr
+    int fallback_depth = 0;                        // 0 = the asked group
+    int retry = 0;                                 // n-th try of this group, 0 = first
+    // Adjustments asked for by the outcome before (same deployment again):
+    bool refresh_token = false;
+    bool switch_endpoint = false;
+    std::vector<std::string> strip;                // members to drop from the body
+    milliseconds delay{0};                         // for wait, and before attempt
+    Error error;                                   // for stop: what the client is told
+};
+
+// The next step. `random` in [0,1) drives the shuffle and the jitter.
+[[nodiscard]] Step next(Plan& plan, Health& health, Mono now, Wall wall, double random);
+// The result of the attempt that next() asked for.
+void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall wall);
+
+[[nodiscard]] const std::vector<Considered>& considered(const Plan& plan);
+[[nodiscard]] const std::vector<Outcome>& outcomes(const Plan& plan);
+[[nodiscard]] int attempted_fallbacks(const Plan& plan);
+[[nodiscard]] int attempted_retries(const Plan& plan);
+[[nodiscard]] int max_retries(const Plan& plan);
+// Groups the plan may still fall to, in order (for error messages and `belay check`).
+[[nodiscard]] std::vector<std::string> chain(const Table& table, std::string_view model);
+
+}  // namespace belay::routing

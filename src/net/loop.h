@@ -4,6 +4,7 @@
 // each says which.
 #include <sys/epoll.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <coroutine>
@@ -102,7 +103,7 @@ class Loop {
 
   private:
     friend class Timer;
-    static constexpr size_t kSlots = 4096;  // 4 ms x 4096 = 16 s a turn; longer timers go round
+    static constexpr size_t kSlots = 1024;  // 4 ms x 1024 = 4 s a turn; longer timers go round
     static constexpr std::chrono::milliseconds kTick{4};
 
     void drain_ready();
@@ -117,7 +118,8 @@ class Loop {
     std::mutex mutex_;
     std::vector<std::function<void()>> posted_;
     std::vector<std::coroutine_handle<>> ready_;
-    std::vector<Timer> wheel_;  // list heads
+    std::vector<Timer> wheel_;               // list heads
+    std::array<uint64_t, kSlots / 64> occupied_{};  // bit per slot that holds timers
     size_t timers_ = 0;
     uint64_t tick_ = 0;
     Mono start_;

@@ -1,0 +1,94 @@
+#pragma once
+// What an upstream needs to be asked: which of its APIs, at which address, with which header lines
+// and which edits of the body. One file per upstream implements Provider; registry.h lists them.
+// Pure but for what Learned remembers: no clock, no socket, no randomness; ids and times are
+// arguments.
+//
+//   auto prepared = provider.prepare(job);              // for every attempt
+//   ... build_upstream_request(prepared.api, body, facts, prepared.edits), exchange ...
+//   provider.learn(job, prepared.api, outcome);         // after an attempt that failed
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "accounts/credential.h"
+#include "base/result.h"
+#include "protocols/chat_edit.h"
+#include "protocols/chat_request.h"
+#include "protocols/stream.h"
+#include "routing/outcome.h"
+#include "routing/table.h"
+#include "wire/url.h"
+
+namespace belay::providers {
+
+// What the upstream's live catalogue says of a model. Absent = not said, which forbids nothing.
+struct ModelInfo {
+    std::vector<std::string> endpoints;  // "/chat/completions", "/responses", "/v1/messages", ...
+    std::optional<std::vector<std::string>> efforts;  // reasoning_effort values; empty list = none
+    std::optional<bool> adaptive_thinking;
+    std::optional<int64_t> thinking_budget_min, thinking_budget_max;
+    std::optional<int64_t> max_output_tokens;
+    std::optional<int64_t> max_non_streaming_output_tokens;
+    std::optional<bool> vision, tools, parallel_tools, structured_outputs, dimensions;
+    bool operator==(const ModelInfo&) const = default;
+};
+
+// How this attempt must differ from the plain one, because of what the last one was told.
+struct Adjustments {
+    std::optional<protocols::Api> avoid;  // the API that was refused (wrong_endpoint)
+    std::vector<std::string> strip;       // members refused: dropped whatever the rules say
+    bool force_vision = false;            // the upstream missed the vision header
+    bool no_api_version = false;          // X-GitHub-Api-Version was refused (466)
+};
+
+// Everything prepare() looks at. References live as long as the call.
+struct Job {
+    const routing::Deployment& deployment;
+    std::string_view upstream_model;  // wildcard already replaced, no provider prefix
+    const protocols::ChatFacts& facts;
+    std::string_view body;                             // the client's, validated
+    protocols::Api client = protocols::Api::chat;      // chat or embeddings
+    const json::Value* overrides = nullptr;            // of a fallback entry
+    const accounts::Credential* credential = nullptr;  // null: deployment.api_key
+    const ModelInfo* model = nullptr;                  // null: no catalogue at hand
+    std::string_view request_id;                       // for X-Request-Id
+    std::string_view interaction_id;     // groups the calls of one user turn; may be empty
+    std::string_view inbound_initiator;  // the client's own X-Initiator header; may be empty
+    std::string_view inbound_beta;       // the client's anthropic-beta header; may be empty
+    bool repeat = false;       // any attempt but a request's first: never poses as the user
+    bool drop_params = false;  // litellm_settings.drop_params
+    Adjustments adjust;
+    Mono now{};
+};
+
+struct Prepared {
+    protocols::Api api = protocols::Api::chat;
+    std::shared_ptr<const Url> base;  // scheme, host and port to connect to
+    std::string target;               // path and query
+    // "Name: value\r\n"... without Host, Content-Length, Connection and Accept-Encoding. Holds the
+    // bearer token: it goes to the socket and nowhere else.
+    std::string header_lines;
+    protocols::ChatEdits edits;
+    protocols::Initiator initiator = protocols::Initiator::user;  // as told upstream
+    std::vector<std::string> warnings;  // parameters dropped or changed, for the trace
+};
+
+class Provider {
+  public:
+    virtual ~Provider() = default;
+    [[nodiscard]] virtual std::string_view name() const = 0;
+    // True when attempts need accounts::Credential instead of an API key.
+    [[nodiscard]] virtual bool needs_account() const = 0;
+    // Fails with Kind::invalid_request (too many tools, UnsupportedParamsError) or with
+    // Kind::unauthenticated of Origin::gateway when no credential is configured.
+    [[nodiscard]] virtual Result<Prepared> prepare(const Job& job) = 0;
+    // Remembers for a while what a failed attempt taught: a parameter the model refuses, a
+    // parameter under another name, an API it does not serve. Thread-safe; cheap when there is
+    // nothing to learn.
+    virtual void learn(const Job& job, protocols::Api api, const routing::Outcome& outcome) = 0;
+};
+
+}  // namespace belay::providers

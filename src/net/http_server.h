@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -134,11 +135,15 @@ class HttpServer {
     Result<uint16_t> listen(const ListenAddress& address, const std::vector<Loop*>& loops);
     // Stops accepting and closes idle connections; running requests go on. Any thread.
     void stop_accepting();
+    // Closes every connection, running requests included. Any thread. Wait for connections() == 0
+    // before the loops are stopped.
+    void close_all();
     [[nodiscard]] size_t connections() const { return connections_.load(); }
     [[nodiscard]] size_t requests_in_flight() const { return in_flight_.load(); }
 
   private:
     friend class HttpConnection;
+    friend class HttpResponder;
     class Listener;
     ServerLimits limits_;
     HttpHandler& handler_;

@@ -1,0 +1,67 @@
+#pragma once
+// One client connection of HttpServer: its buffers and its coroutine. Internal to net.
+#include <string>
+#include <string_view>
+
+#include "net/conn.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include "wire/http.h"
+
+namespace belay::net {
+
+class HttpConnection {
+  public:
+    HttpConnection(HttpServer& server, Loop& loop, int fd, uint16_t local_port);
+    ~HttpConnection();
+    HttpConnection(const HttpConnection&) = delete;
+    HttpConnection& operator=(const HttpConnection&) = delete;
+
+    // Serves requests until the connection ends. Owns `self` through the coroutine that calls it.
+    Task<void> serve();
+    void close_if_idle();
+    void close() { conn_.close(); }
+
+    HttpConnection* prev = nullptr;  // the listener's list
+    HttpConnection* next = nullptr;
+
+  private:
+    friend class HttpResponder;
+    enum class Got : uint8_t { yes, closed, refused };
+
+    Task<Got> read_head();
+    Task<Got> read_body(HttpRequest& request);
+    Task<Got> read_sized_body(HttpRequest& request);
+    Task<Got> read_chunked_body(HttpRequest& request);
+    // Reads once; false when the connection ended or the deadline passed (`timed_out_` says which).
+    Task<bool> read_more(std::string& into, Mono deadline);
+    Task<void> refuse(int status, std::string_view reason);
+    Task<void> linger();
+    [[nodiscard]] bool reparse_head();
+    [[nodiscard]] Mono deadline(milliseconds from_now) const { return loop_.now() + from_now; }
+    void append_head(std::string& out, int status, std::string_view header_lines);
+    void finish_request();
+    Task<bool> flush();
+
+    HttpServer& server_;
+    Loop& loop_;
+    Conn conn_;
+    std::string in_;    // unread bytes; while a request runs, its head and sized body
+    std::string body_;  // a chunked body, decoded
+    std::string next_;  // bytes after a chunked body
+    std::string out_;   // reply bytes not yet taken by the socket
+    http::Head head_;
+    size_t request_size_ = 0;  // bytes of in_ that belong to the current request
+    size_t counted_body_ = 0;  // what this request added to bodies_in_flight
+    uint16_t local_port_;
+    bool idle_ = true;
+    bool keep_alive_ = true;
+    bool begun_ = false;      // a byte of the reply was handed to the socket
+    bool answered_ = false;   // send() or end() or abort() was called
+    bool streaming_ = false;
+    bool chunked_ = true;     // false for HTTP/1.0 streams
+    bool gone_ = false;
+    bool timed_out_ = false;
+};
+
+}  // namespace belay::net

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "accounts/catalogue.h"
 #include "accounts/credential.h"
 #include "base/result.h"
 #include "protocols/chat_edit.h"
@@ -23,18 +24,6 @@
 #include "wire/url.h"
 
 namespace belay::providers {
-
-// What the upstream's live catalogue says of a model. Absent = not said, which forbids nothing.
-struct ModelInfo {
-    std::vector<std::string> endpoints;  // "/chat/completions", "/responses", "/v1/messages", ...
-    std::optional<std::vector<std::string>> efforts;  // reasoning_effort values; empty list = none
-    std::optional<bool> adaptive_thinking;
-    std::optional<int64_t> thinking_budget_min, thinking_budget_max;
-    std::optional<int64_t> max_output_tokens;
-    std::optional<int64_t> max_non_streaming_output_tokens;
-    std::optional<bool> vision, tools, parallel_tools, structured_outputs, dimensions;
-    bool operator==(const ModelInfo&) const = default;
-};
 
 // How this attempt must differ from the plain one, because of what the last one was told.
 struct Adjustments {
@@ -53,8 +42,9 @@ struct Job {
     protocols::Api client = protocols::Api::chat;      // chat or embeddings
     const json::Value* overrides = nullptr;            // of a fallback entry
     const accounts::Credential* credential = nullptr;  // null: deployment.api_key
-    const ModelInfo* model = nullptr;                  // null: no catalogue at hand
-    std::string_view request_id;                       // for X-Request-Id
+    const accounts::Model* model =
+        nullptr;                         // catalogue entry of upstream_model; null: none at hand
+    std::string_view request_id;         // for X-Request-Id
     std::string_view interaction_id;     // groups the calls of one user turn; may be empty
     std::string_view inbound_initiator;  // the client's own X-Initiator header; may be empty
     std::string_view inbound_beta;       // the client's anthropic-beta header; may be empty

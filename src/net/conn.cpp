@@ -159,8 +159,30 @@ Wake Conn::WriteAll::await_resume() {
     return conn.writer_.wake;
 }
 
+void Conn::Connected::await_suspend(std::coroutine_handle<> h) {
+    conn.connecting_ = true;
+    conn.writer_.handle = h;
+    conn.writer_.wake = Wake::ready;
+    conn.writer_.timer.arm(
+        conn.loop_, deadline,
+        [](void* arg) {
+            auto* self = static_cast<Conn*>(arg);
+            self->loop_.wake(self->writer_, Wake::timeout);
+        },
+        &conn);
+}
+
+Wake Conn::Connected::await_resume() {
+    conn.connecting_ = false;
+    return conn.closed() ? Wake::cancelled : conn.writer_.wake;
+}
+
 void Conn::on_events(uint32_t events) {
     if (fd_ < 0) {
+        return;
+    }
+    if (connecting_) {
+        loop_.wake(writer_, Wake::ready);
         return;
     }
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {

@@ -57,6 +57,17 @@ class Conn final : public Watched {
         return {*this, data, deadline};
     }
 
+    // co_await connected(deadline): after a non-blocking connect(), Wake::ready when it has ended
+    // one way or the other (SO_ERROR tells which).
+    struct Connected {
+        Conn& conn;
+        Mono deadline;
+        [[nodiscard]] bool await_ready() const { return conn.closed(); }
+        void await_suspend(std::coroutine_handle<> h);
+        Wake await_resume();
+    };
+    [[nodiscard]] Connected connected(Mono deadline) { return {*this, deadline}; }
+
     // Client side of TLS. `host` is verified and sent as SNI; `session` may be resumed.
     Task<Result<void>> start_tls(ssl_ctx_st* context, const std::string& host,
                                  ssl_session_st* session, Mono deadline);
@@ -76,6 +87,8 @@ class Conn final : public Watched {
             report_gone();
         }
     }
+    // Something has arrived that nobody has read (or may have: see try_read).
+    [[nodiscard]] bool maybe_readable() const { return readable_; }
     [[nodiscard]] Loop& loop() { return loop_; }
     [[nodiscard]] int fd() const { return fd_; }
 
@@ -92,6 +105,7 @@ class Conn final : public Watched {
     bool writable_ = true;
     bool peer_gone_ = false;
     bool write_failed_ = false;
+    bool connecting_ = false;
     Waiter reader_;
     Waiter writer_;
     std::string_view pending_;  // what the waiting writer still has to send

@@ -29,8 +29,10 @@ struct Options {
     Level level = Level::info;
     Format format = Format::human;
     bool colour = false;
+    int fd = 2;  // where lines go
 };
 
+// For the start of the process; later changes may race with readers of options().
 void configure(const Options& options);
 [[nodiscard]] const Options& options();
 [[nodiscard]] bool enabled(Level level);
@@ -39,6 +41,8 @@ void configure(const Options& options);
 void write(Level level, std::string_view event, std::string_view message,
            std::initializer_list<Field> fields = {});
 // A line that is already laid out for a person (request lines, the start-up page); scrubbed like any.
+// Line breaks, and our own colours when Options::colour is on, stay; other control bytes are escaped,
+// so a line made of foreign text must go through scrub() piece by piece.
 // In JSON format `event` and `fields` are written instead of `line`.
 void write_line(Level level, std::string_view event, std::string_view line,
                 std::initializer_list<Field> fields = {});

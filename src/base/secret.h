@@ -11,14 +11,14 @@ class Secret {
     Secret() = default;
     explicit Secret(std::string value) : value_(std::move(value)) {}
     Secret(const Secret&) = default;
-    Secret(Secret&&) noexcept = default;
-    Secret& operator=(const Secret&) = default;
-    Secret& operator=(Secret&&) noexcept = default;
+    Secret(Secret&&) noexcept;
+    Secret& operator=(const Secret&);
+    Secret& operator=(Secret&&) noexcept;
     ~Secret();
 
     [[nodiscard]] const std::string& reveal() const { return value_; }
     [[nodiscard]] bool empty() const { return value_.empty(); }
-    // Constant time in the length of the presented text.
+    // Constant time in the length of the presented text. An empty secret equals nothing.
     [[nodiscard]] bool equals(std::string_view presented) const;
     // "sk-…1234": first three and last four characters, or "…" when too short to show any.
     [[nodiscard]] std::string masked() const;

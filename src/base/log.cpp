@@ -16,9 +16,9 @@
 namespace belay::log {
 namespace {
 
-constexpr size_t kWriteMax = 4096;      // a pipe that polls writable takes this much without blocking
-constexpr int kWaitMs = 20;             // how long the rest of a line that has begun may wait
-constexpr size_t kLineMax = 64 << 10;   // longer lines are cut
+constexpr size_t kWriteMax = 4096;  // a pipe that polls writable takes this much without blocking
+constexpr int kWaitMs = 20;         // how long the rest of a line that has begun may wait
+constexpr size_t kLineMax = 64 << 10;  // longer lines are cut
 
 std::atomic<Level> g_level{Level::info};
 
@@ -35,7 +35,8 @@ Sink& sink() {
 }
 
 constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warn", "error"};
-constexpr std::array<std::string_view, 4> kColours = {"\x1b[2m", "\x1b[36m", "\x1b[33m", "\x1b[31m"};
+constexpr std::array<std::string_view, 4> kColours = {"\x1b[2m", "\x1b[36m", "\x1b[33m",
+                                                      "\x1b[31m"};
 constexpr std::string_view kPlain = "\x1b[0m";
 
 bool ready(int fd, int wait_ms) {
@@ -43,8 +44,8 @@ bool ready(int fd, int wait_ms) {
     return ::poll(&p, 1, wait_ms) == 1 && (p.revents & POLLOUT) != 0;
 }
 
-// Writes what the reader of the log takes at once. A reader that has stopped costs lines, never time:
-// the descriptor is shared with other programs, so it is polled and not made non-blocking.
+// Writes what the reader of the log takes at once. A reader that has stopped costs lines, never
+// time: the descriptor is shared with other programs, so it is polled and not made non-blocking.
 bool write_all(int fd, std::string_view text) {
     for (int wait_ms = 0; !text.empty(); wait_ms = kWaitMs) {
         if (!ready(fd, wait_ms)) {

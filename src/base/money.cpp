@@ -9,9 +9,9 @@ using Wide = __int128;
 
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
-constexpr int kUsdScale = 11;             // 1 US$ = 10^11 nano-credits
-constexpr int kCreditScale = 9;           // 1 credit = 10^9 nano-credits
-constexpr int kUsdPerTokenScale = 11 + 6; // and a price counts 10^6 tokens
+constexpr int kUsdScale = 11;              // 1 US$ = 10^11 nano-credits
+constexpr int kCreditScale = 9;            // 1 credit = 10^9 nano-credits
+constexpr int kUsdPerTokenScale = 11 + 6;  // and a price counts 10^6 tokens
 constexpr size_t kTextMax = 64;
 
 int64_t clamp(Wide value) {

@@ -38,9 +38,10 @@ TEST_CASE("US$ per token to nano-credits per million") {
 
 // What is no decimal number, or does not fit, is refused with the text in the message.
 TEST_CASE("bad amounts are refused") {
-    for (const char* text : {"", "-", ".", "e5", "1e", "1e+", "1.2.3", "0x10", "1 ", " 1", "nan",
-                             "inf", "1,5", "92233721", "1e30", "1e99999999999",
-                             "0.00000000000000000000000000000000000000000000000000000000000000001"}) {
+    for (const char* text :
+         {"", "-", ".", "e5", "1e", "1e+", "1.2.3", "0x10", "1 ", " 1", "nan", "inf", "1,5",
+          "92233721", "1e30", "1e99999999999",
+          "0.00000000000000000000000000000000000000000000000000000000000000001"}) {
         CAPTURE(text);
         const auto amount = parse_usd(text);
         REQUIRE_FALSE(amount.ok());

@@ -24,8 +24,8 @@ uint64_t first_word(const char* p) {
 
 size_t bucket(uint64_t word) { return (word * 0x9E3779B97F4A7C15u) >> 52; }
 
-// Live secret values, immutable once published. `heads` tells in one look, for nearly every position
-// of a text, that no secret begins there.
+// Live secret values, immutable once published. `heads` tells in one look, for nearly every
+// position of a text, that no secret begins there.
 struct Known {
     std::vector<std::string> values;  // oldest first
     std::bitset<4096> heads;
@@ -76,13 +76,14 @@ struct Shape {
     bool keep_prefix;       // "Bearer " stays readable
 };
 
-// GitHub's token prefixes (GitHub docs, "token formats"), Copilot's API token, OpenAI-like keys, JWTs.
+// GitHub's token prefixes (GitHub docs, "token formats"), Copilot's API token, OpenAI-like keys,
+// JWTs.
 constexpr Shape kShapes[] = {
-    {"gho_", is_word, 8, false},        {"ghu_", is_word, 8, false},
-    {"ghs_", is_word, 8, false},        {"ghp_", is_word, 8, false},
-    {"ghr_", is_word, 8, false},        {"github_pat_", is_word, 8, false},
-    {"sk-", is_key_char, 17, false},    {"tid=", is_token_char, 4, false},
-    {"eyJ", is_jwt_char, 24, false},    {"Bearer ", is_token_char, 1, true},
+    {"gho_", is_word, 8, false},         {"ghu_", is_word, 8, false},
+    {"ghs_", is_word, 8, false},         {"ghp_", is_word, 8, false},
+    {"ghr_", is_word, 8, false},         {"github_pat_", is_word, 8, false},
+    {"sk-", is_key_char, 17, false},     {"tid=", is_token_char, 4, false},
+    {"eyJ", is_jwt_char, 24, false},     {"Bearer ", is_token_char, 1, true},
     {"bearer ", is_token_char, 1, true},
 };
 constexpr std::string_view kExampleKey = "sk-1234";
@@ -118,10 +119,17 @@ bool may_begin_token(char c) {
 void append_escaped(std::string& out, unsigned char c) {
     constexpr char kHex[] = "0123456789abcdef";
     switch (c) {
-        case '\n': out += "\\n"; return;
-        case '\r': out += "\\r"; return;
-        case '\t': out += "\\t"; return;
-        default: break;
+        case '\n':
+            out += "\\n";
+            return;
+        case '\r':
+            out += "\\r";
+            return;
+        case '\t':
+            out += "\\t";
+            return;
+        default:
+            break;
     }
     out += "\\x";
     out += kHex[c >> 4];

@@ -56,7 +56,7 @@ bless: ## write what the transcripts now produce; the diff is the review
 
 image-test: ## build the container image's contents in a bare Debian tree, and run it there
 	@tools/setup image
-	@tests/image/run
+	@build/venv/bin/python tests/image/run
 
 clean: ## remove what was built (kept: build/cache)
 	@find build -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +

@@ -50,7 +50,8 @@ struct Outcome {
     int status = 0;            // upstream HTTP status; 0 = none arrived
     std::string code;          // upstream error code, suffix after ':' kept
     std::string message;       // upstream text, scrubbed of control bytes, at most 2 KiB
-    std::string param;         // for bad_parameter: the member to strip (dotted)
+    std::string param;         // for bad_parameter: the member to strip (grammar: bad_parameter.h)
+    std::string rename_to;     // for bad_parameter: the name it has to go by instead; "" = strip
     std::optional<seconds> retry_after;  // from now, as stated by the upstream; clamped by the reader
     std::optional<Wall> resets_at;       // quota reset, when stated (header snapshot or retry-after)
     bool in_stream = false;    // came inside a 200 stream

@@ -1,0 +1,594 @@
+#include "protocols/chat_request.h"
+
+#include <algorithm>
+#include <array>
+#include <bitset>
+#include <charconv>
+
+namespace belay::protocols {
+namespace {
+
+using json::Item;
+using json::Type;
+using json::Walker;
+
+enum class Key : uint8_t {
+    additional_drop_params,
+    allowed_openai_params,
+    api_base,
+    api_key,
+    base_url,
+    cache,
+    caching,
+    content_policy_fallbacks,
+    context_window_fallbacks,
+    disable_fallbacks,
+    disable_global_guardrails,
+    drop_params,
+    encoding_format,
+    extra_body,
+    extra_headers,
+    fallbacks,
+    functions,
+    guardrails,
+    include_fallback_errors,
+    input,
+    litellm_metadata,
+    litellm_request_debug,
+    litellm_session_id,
+    litellm_trace_id,
+    max_completion_tokens,
+    max_tokens,
+    messages,
+    metadata,
+    mock_response,
+    mock_testing_content_policy_fallbacks,
+    mock_testing_context_fallbacks,
+    mock_testing_fallbacks,
+    mock_testing_rate_limit_error,
+    mock_timeout,
+    mock_tool_calls,
+    model,
+    n,
+    no_log,
+    num_retries,
+    policies,
+    priority,
+    prompt_id,
+    prompt_variables,
+    prompt_version,
+    reasoning,
+    reasoning_effort,
+    response_format,
+    stream,
+    stream_options,
+    stream_timeout,
+    tags,
+    thinking,
+    timeout,
+    tool_choice,
+    tools,
+    user,
+    user_config,
+    plain,
+    count_
+};
+
+struct Known {
+    std::string_view name;
+    Key key;
+    bool control;
+};
+
+// Sorted by name. `plain` rows are here so that an escaped spelling of them is still recognised.
+constexpr Known kKnown[] = {
+    {"additional_drop_params", Key::additional_drop_params, true},
+    {"allowed_openai_params", Key::allowed_openai_params, true},
+    {"api_base", Key::api_base, true},
+    {"api_key", Key::api_key, true},
+    {"base_url", Key::base_url, true},
+    {"cache", Key::cache, true},
+    {"caching", Key::caching, true},
+    {"content_policy_fallbacks", Key::content_policy_fallbacks, true},
+    {"context_window_fallbacks", Key::context_window_fallbacks, true},
+    {"disable_fallbacks", Key::disable_fallbacks, true},
+    {"disable_global_guardrails", Key::disable_global_guardrails, true},
+    {"drop_params", Key::drop_params, true},
+    {"encoding_format", Key::encoding_format, false},
+    {"extra_body", Key::extra_body, true},
+    {"extra_headers", Key::extra_headers, true},
+    {"fallbacks", Key::fallbacks, true},
+    {"functions", Key::functions, false},
+    {"guardrails", Key::guardrails, true},
+    {"include_fallback_errors", Key::include_fallback_errors, true},
+    {"input", Key::input, false},
+    {"litellm_metadata", Key::litellm_metadata, true},
+    {"litellm_request_debug", Key::litellm_request_debug, true},
+    {"litellm_session_id", Key::litellm_session_id, true},
+    {"litellm_trace_id", Key::litellm_trace_id, true},
+    {"max_completion_tokens", Key::max_completion_tokens, false},
+    {"max_tokens", Key::max_tokens, false},
+    {"messages", Key::messages, false},
+    {"metadata", Key::metadata, true},
+    {"mock_response", Key::mock_response, true},
+    {"mock_testing_content_policy_fallbacks", Key::mock_testing_content_policy_fallbacks, true},
+    {"mock_testing_context_fallbacks", Key::mock_testing_context_fallbacks, true},
+    {"mock_testing_fallbacks", Key::mock_testing_fallbacks, true},
+    {"mock_testing_rate_limit_error", Key::mock_testing_rate_limit_error, true},
+    {"mock_timeout", Key::mock_timeout, true},
+    {"mock_tool_calls", Key::mock_tool_calls, true},
+    {"model", Key::model, false},
+    {"n", Key::n, false},
+    {"no-log", Key::no_log, true},
+    {"num_retries", Key::num_retries, true},
+    {"policies", Key::policies, true},
+    {"priority", Key::priority, true},
+    {"prompt_id", Key::prompt_id, true},
+    {"prompt_variables", Key::prompt_variables, true},
+    {"prompt_version", Key::prompt_version, true},
+    {"reasoning", Key::reasoning, false},
+    {"reasoning_effort", Key::reasoning_effort, false},
+    {"response_format", Key::response_format, false},
+    {"stream", Key::stream, false},
+    {"stream_options", Key::stream_options, false},
+    {"stream_timeout", Key::stream_timeout, true},
+    {"tags", Key::tags, true},
+    {"temperature", Key::plain, false},
+    {"thinking", Key::thinking, false},
+    {"timeout", Key::timeout, true},
+    {"tool_choice", Key::tool_choice, false},
+    {"tools", Key::tools, false},
+    {"top_p", Key::plain, false},
+    {"user", Key::user, false},
+    {"user_config", Key::user_config, true},
+};
+
+constexpr bool by_name(const Known& a, const Known& b) { return a.name < b.name; }
+static_assert(std::is_sorted(std::begin(kKnown), std::end(kKnown), by_name));
+
+const Known* find_known(std::string_view name) {
+    const auto* at =
+        std::lower_bound(std::begin(kKnown), std::end(kKnown), Known{name, {}, {}}, by_name);
+    return at != std::end(kKnown) && at->name == name ? at : nullptr;
+}
+
+Error bad(std::string_view param, std::string message) {
+    return caller_error(Kind::invalid_request, std::move(message), std::string(param));
+}
+
+std::string text_of(std::string_view body, const Item& item) {
+    std::string scratch;
+    return item.type == Type::string ? std::string(json::string_at(body, item.value, scratch))
+                                     : std::string();
+}
+
+std::optional<double> number_of(std::string_view body, const Item& item) {
+    std::string scratch;
+    std::string_view text = item.type == Type::string ? json::string_at(body, item.value, scratch)
+                                                      : item.value.of(body);
+    double value = 0;
+    auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    bool whole = code == std::errc() && end == text.data() + text.size() && !text.empty();
+    return whole ? std::optional(value) : std::nullopt;
+}
+
+// The value as a document, null and parse trouble (too deep, duplicate keys) as nothing.
+std::optional<json::Value> document_of(std::string_view body, const Item& item) {
+    if (item.type == Type::null) {
+        return std::nullopt;
+    }
+    auto parsed = json::parse(item.value.of(body));
+    return parsed.ok() ? std::optional(std::move(parsed).value()) : std::nullopt;
+}
+
+std::vector<std::string> strings_of(const json::Value& value) {
+    std::vector<std::string> out;
+    if (value.is_string()) {
+        out.emplace_back(value.as_string());
+    }
+    for (const auto& item : value.items()) {
+        if (item.is_string()) {
+            out.emplace_back(item.as_string());
+        }
+    }
+    return out;
+}
+
+void add_tags(Controls& controls, const json::Value& value) {
+    for (auto& tag : strings_of(value)) {
+        if (std::find(controls.tags.begin(), controls.tags.end(), tag) == controls.tags.end()) {
+            controls.tags.push_back(std::move(tag));
+        }
+    }
+}
+
+void read_metadata(Controls& controls, const json::Value& metadata) {
+    add_tags(controls, metadata["tags"]);
+    if (controls.session_id.empty()) {
+        controls.session_id = metadata["session_id"].as_string();
+    }
+    if (controls.trace_id.empty()) {
+        controls.trace_id = metadata["trace_id"].as_string();
+    }
+}
+
+// The switches that ask for one bool or one small document each.
+void read_control(Controls& controls, Key key, std::string_view body, const Item& item) {
+    auto flag = [&] { return json::bool_at(body, item.value, false); };
+    auto document = [&] { return document_of(body, item); };
+    switch (key) {
+        case Key::fallbacks:
+            controls.fallbacks = document();
+            break;
+        case Key::context_window_fallbacks:
+            controls.context_window_fallbacks = document();
+            break;
+        case Key::content_policy_fallbacks:
+            controls.content_policy_fallbacks = document();
+            break;
+        case Key::disable_fallbacks:
+            controls.disable_fallbacks = flag();
+            break;
+        case Key::num_retries:
+            if (auto n = number_of(body, item); n && *n >= 0 && *n <= 1000) {
+                controls.num_retries = static_cast<int64_t>(*n);
+            }
+            break;
+        case Key::timeout:
+            controls.timeout = number_of(body, item);
+            break;
+        case Key::stream_timeout:
+            controls.stream_timeout = number_of(body, item);
+            break;
+        case Key::tags:
+            add_tags(controls, document().value_or(nullptr));
+            break;
+        case Key::metadata:
+            controls.metadata = document();
+            break;
+        case Key::litellm_metadata:
+            controls.litellm_metadata = document();
+            break;
+        case Key::litellm_session_id:
+            controls.session_id = text_of(body, item);
+            break;
+        case Key::litellm_trace_id:
+            controls.trace_id = text_of(body, item);
+            break;
+        case Key::mock_response:
+            controls.has_mock_response = item.type == Type::string;
+            controls.mock_response = text_of(body, item);
+            break;
+        case Key::mock_testing_fallbacks:
+            controls.mock_testing_fallbacks = flag();
+            break;
+        case Key::mock_testing_context_fallbacks:
+            controls.mock_testing_context_fallbacks = flag();
+            break;
+        case Key::mock_testing_content_policy_fallbacks:
+            controls.mock_testing_content_policy_fallbacks = flag();
+            break;
+        case Key::mock_testing_rate_limit_error:
+            controls.mock_testing_rate_limit_error = flag();
+            break;
+        case Key::drop_params:
+            if (item.type == Type::boolean) {
+                controls.drop_params = flag();
+            }
+            break;
+        case Key::additional_drop_params:
+            controls.additional_drop_params = strings_of(document().value_or(nullptr));
+            break;
+        case Key::allowed_openai_params:
+            controls.allowed_openai_params = strings_of(document().value_or(nullptr));
+            break;
+        case Key::extra_headers:
+            controls.extra_headers = document();
+            break;
+        case Key::extra_body:
+            controls.extra_body = document();
+            break;
+        case Key::no_log:
+            controls.no_log = flag();
+            break;
+        case Key::include_fallback_errors:
+            controls.include_fallback_errors = flag();
+            break;
+        default:
+            break;  // removed from the body, not otherwise read
+    }
+}
+
+bool text_is(std::string_view body, const Item& item, std::string_view quoted) {
+    return item.value.of(body) == quoted;
+}
+
+struct PartFacts {
+    bool text = false;
+    bool tool_result = false;
+};
+
+// What one content part is; images and markers are recorded in `facts`, also inside tool results.
+PartFacts read_part(std::string_view body, json::Span part, ChatFacts& facts, int depth) {
+    PartFacts out;
+    Item item;
+    json::Span content;
+    for (Walker walk(body, part); walk.next(item);) {
+        if (item.key == "type") {
+            out.text = text_is(body, item, R"("text")") || text_is(body, item, R"("input_text")");
+            out.tool_result = text_is(body, item, R"("tool_result")");
+            facts.has_images |= text_is(body, item, R"("image_url")") ||
+                                text_is(body, item, R"("image")") ||
+                                text_is(body, item, R"("input_image")");
+            facts.has_documents |=
+                text_is(body, item, R"("file")") || text_is(body, item, R"("document")") ||
+                text_is(body, item, R"("input_file")") || text_is(body, item, R"("input_audio")");
+        } else if (item.key == "image_url") {
+            facts.has_images |= item.type != Type::null;
+        } else if (item.key == "cache_control") {
+            facts.has_cache_control |= item.type == Type::object;
+        } else if (item.key == "content" && item.type == Type::array) {
+            content = item.value;
+        }
+    }
+    if (out.tool_result && depth < 2) {
+        for (Walker walk(body, content); walk.next(item);) {
+            (void)read_part(body, item.value, facts, depth + 1);
+        }
+    }
+    return out;
+}
+
+struct MessageFacts {
+    bool user = false;
+    bool assistant = false;
+    bool only_tool_results = false;
+};
+
+void read_content(std::string_view body, const Item& content, ChatFacts& facts,
+                  MessageFacts& message, bool& empty, bool& array) {
+    if (content.type == Type::string) {
+        empty = content.value.end - content.value.begin == 2;
+        return;
+    }
+    if (content.type != Type::array) {
+        return;
+    }
+    array = true;
+    empty = true;
+    bool all_results = true;
+    Item item;
+    for (Walker parts(body, content.value); parts.next(item);) {
+        empty = false;
+        all_results &= read_part(body, item.value, facts, 0).tool_result;
+    }
+    message.only_tool_results = !empty && all_results;
+}
+
+MessageFacts read_message(std::string_view body, json::Span span, ChatFacts& facts) {
+    MessageFacts message;
+    bool empty = false;
+    bool array = false;
+    Item item;
+    for (Walker walk(body, span); walk.next(item);) {
+        if (item.key == "role") {
+            message.user = text_is(body, item, R"("user")");
+            message.assistant = text_is(body, item, R"("assistant")");
+        } else if (item.key == "content") {
+            read_content(body, item, facts, message, empty, array);
+        } else if (item.key == "cache_control") {
+            facts.has_cache_control |= item.type == Type::object;
+        } else if (item.key.starts_with("reasoning") || item.key == "thinking_blocks") {
+            facts.has_reasoning |= item.type != Type::null;
+        }
+    }
+    facts.has_text_arrays |= message.assistant && array;
+    facts.has_empty_content |= empty && (message.assistant || message.user);
+    return message;
+}
+
+Result<void> read_messages(std::string_view body, ChatFacts& facts) {
+    MessageFacts last;
+    Item item;
+    for (Walker walk(body, facts.messages); walk.next(item);) {
+        if (item.type != Type::object) {
+            return bad("messages", "Invalid type for 'messages[" +
+                                       std::to_string(facts.message_count) +
+                                       "]': expected an object.");
+        }
+        last = read_message(body, item.value, facts);
+        facts.message_count++;
+    }
+    if (facts.message_count == 0) {
+        return bad("messages", "Invalid 'messages': empty array. At least one message is needed.");
+    }
+    facts.initiator = last.user && !last.only_tool_results ? Initiator::user : Initiator::agent;
+    return {};
+}
+
+uint32_t count_items(std::string_view body, json::Span array) {
+    uint32_t count = 0;
+    Item item;
+    for (Walker walk(body, array); walk.next(item);) {
+        count++;
+    }
+    return count;
+}
+
+Error wrong_type(const Known& known, std::string_view expected) {
+    return bad(known.name, "Invalid type for '" + std::string(known.name) + "': expected " +
+                               std::string(expected) + ".");
+}
+
+Result<void> read_member(std::string_view body, const Known& known, const Item& item,
+                         ChatFacts& facts) {
+    bool null = item.type == Type::null;
+    switch (known.key) {
+        case Key::model:
+            if (item.type != Type::string) {
+                return wrong_type(known, "a string");
+            }
+            facts.model = text_of(body, item);
+            facts.model_value = item.value;
+            break;
+        case Key::messages:
+            if (item.type != Type::array) {
+                return wrong_type(known, "an array of objects");
+            }
+            facts.messages = item.value;
+            break;
+        case Key::stream:
+            if (item.type != Type::boolean && !null) {
+                return wrong_type(known, "a boolean");
+            }
+            facts.stream = json::bool_at(body, item.value, false);
+            facts.stream_value = item.value;
+            break;
+        case Key::stream_options: {
+            if (item.type != Type::object && !null) {
+                return wrong_type(known, "an object");
+            }
+            facts.stream_options = item.value;
+            json::Span wish = json::member(body, item.value, "include_usage");
+            facts.include_usage = !wish.empty() && json::bool_at(body, wish, false);
+            break;
+        }
+        case Key::tools:
+        case Key::functions:
+            if (item.type != Type::array && !null) {
+                return wrong_type(known, "an array");
+            }
+            if (known.key == Key::tools) {
+                facts.tools = item.value;
+            }
+            facts.tool_count += count_items(body, item.value);
+            break;
+        case Key::n:
+            facts.n = std::max<int64_t>(1, json::int_at(body, item.value, 1));
+            break;
+        case Key::max_completion_tokens:
+        case Key::max_tokens:
+            if (item.type == Type::number &&
+                (known.key == Key::max_completion_tokens || !facts.max_tokens)) {
+                facts.max_tokens = json::int_at(body, item.value, 0);
+            }
+            break;
+        case Key::thinking:
+        case Key::reasoning:
+        case Key::reasoning_effort:
+            facts.wants_thinking |= !null;
+            break;
+        case Key::response_format:
+            if (item.type == Type::object) {
+                json::Span type = json::member(body, item.value, "type");
+                facts.wants_json = !type.empty() && type.of(body) != R"("text")";
+            }
+            break;
+        case Key::user:
+            facts.user = text_of(body, item);
+            break;
+        case Key::encoding_format:
+            facts.wants_base64 = text_is(body, item, R"("base64")");
+            break;
+        case Key::input:
+            facts.input = item.value;
+            facts.input_is_string = item.type == Type::string;
+            facts.input_count = item.type == Type::array ? count_items(body, item.value) : 1;
+            break;
+        default:
+            read_control(facts.controls, known.key, body, item);
+            break;
+    }
+    return {};
+}
+
+const Known* recognise(std::string_view raw_key, std::string& scratch) {
+    if (raw_key.find('\\') == std::string_view::npos) {
+        return find_known(raw_key);
+    }
+    auto key = json::parse('"' + std::string(raw_key) + '"');
+    scratch = key.ok() ? std::string(key->as_string()) : std::string();
+    return find_known(scratch);
+}
+
+// Everything both kinds of request share: validation and the walk over the top level.
+Result<ChatFacts> scan_top(std::string_view body, std::string_view path_model) {
+    if (auto valid = json::validate(body); !valid.ok()) {
+        return bad("request_body", "Invalid JSON in the request body: " + valid.error().message);
+    }
+    ChatFacts facts;
+    facts.root = json::root(body);
+    if (json::type_at(body, facts.root) != Type::object) {
+        return bad("request_body", "Invalid request body: expected a JSON object.");
+    }
+    facts.members.reserve(24);
+    std::bitset<static_cast<size_t>(std::size(kKnown))> seen;
+    std::string scratch;
+    Item item;
+    for (Walker walk(body, facts.root); walk.next(item);) {
+        const Known* known = recognise(item.key, scratch);
+        if (known == nullptr) {
+            facts.members.push_back({item, item.key, false});
+            continue;
+        }
+        size_t index = static_cast<size_t>(known - kKnown);
+        if (seen.test(index)) {
+            return bad(known->name,
+                       "Duplicate member '" + std::string(known->name) + "' in the request body.");
+        }
+        seen.set(index);
+        facts.members.push_back({item, known->name, known->control});
+        TRY(read_member(body, *known, item, facts));
+    }
+    for (const auto* metadata : {&facts.controls.metadata, &facts.controls.litellm_metadata}) {
+        if (*metadata) {
+            read_metadata(facts.controls, **metadata);
+        }
+    }
+    if (facts.model.empty()) {
+        facts.model = path_model;
+    }
+    if (facts.model.empty()) {
+        return bad("model", "Missing required parameter: 'model'.");
+    }
+    return facts;
+}
+
+}  // namespace
+
+const ChatFacts::Member* ChatFacts::find(std::string_view name) const {
+    for (const auto& member : members) {
+        if (member.name == name) {
+            return &member;
+        }
+    }
+    return nullptr;
+}
+
+Result<ChatFacts> scan_chat_request(std::string_view body, std::string_view path_model) {
+    ChatFacts facts = TRY(scan_top(body, path_model));
+    if (facts.messages.empty()) {
+        return bad("messages", "Missing required parameter: 'messages'.");
+    }
+    TRY(read_messages(body, facts));
+    return facts;
+}
+
+Result<ChatFacts> scan_embeddings_request(std::string_view body, std::string_view path_model) {
+    ChatFacts facts = TRY(scan_top(body, path_model));
+    if (facts.input.empty()) {
+        return bad("input", "Missing required parameter: 'input'.");
+    }
+    Type type = json::type_at(body, facts.input);
+    if ((type != Type::string && type != Type::array) || facts.input_count == 0) {
+        return bad("input", "Invalid 'input': expected a string or a non-empty array.");
+    }
+    return facts;
+}
+
+bool is_control_key(std::string_view name) {
+    const Known* known = find_known(name);
+    return known != nullptr && known->control;
+}
+
+}  // namespace belay::protocols

@@ -1,0 +1,32 @@
+#pragma once
+// Usage objects of the upstream protocols to chat::Usage and back to LiteLLM's shape of it. Chat
+// usage is read from raw spans (every reply passes here); the others come from documents.
+//
+// Classes in chat::Usage do not overlap; OpenAI's prompt_tokens includes cached tokens, Anthropic's
+// input_tokens does not.
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "chat/usage.h"
+#include "wire/json.h"
+#include "wire/scan.h"
+
+namespace belay::protocols {
+
+// A chat completions `usage` object and the `copilot_usage` beside it (either span may be empty).
+// Nothing when neither says anything: all-zero objects are placeholders on some upstreams.
+[[nodiscard]] std::optional<chat::Usage> read_chat_usage(std::string_view text, json::Span usage,
+                                                         json::Span copilot_usage);
+// Appends LiteLLM's chat usage object. `raw` is the upstream's own object in `text` (may be empty):
+// its members that are not known here survive.
+void write_chat_usage(std::string& out, const chat::Usage& usage, std::string_view text = {},
+                      json::Span raw = {});
+
+// Responses and Messages usage objects. `copilot_usage` may be null.
+[[nodiscard]] std::optional<chat::Usage> read_responses_usage(const json::Value& usage,
+                                                              const json::Value& copilot_usage);
+[[nodiscard]] std::optional<chat::Usage> read_messages_usage(const json::Value& usage,
+                                                             const json::Value& copilot_usage);
+
+}  // namespace belay::protocols

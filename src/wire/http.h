@@ -36,7 +36,7 @@ struct Head {
     // both
     int minor_version = 1;
     std::vector<Header> headers;
-    BodyKind body = BodyKind::none;
+    BodyKind body = BodyKind::none;  // none also when the announced length is 0
     uint64_t content_length = 0;
     bool keep_alive = true;
     bool expect_continue = false;
@@ -66,7 +66,8 @@ struct ParseError {
 [[nodiscard]] bool iequals(std::string_view a, std::string_view b);  // ASCII case-insensitive
 
 // Chunked transfer coding, incremental. feed() reads from the front of `in` and reports how many bytes
-// it consumed and which part of them is body. Call until it consumes nothing.
+// it consumed and which part of them is body. Call until the rest of `in` is empty or it says done or
+// bad; bytes behind the end of the body are never consumed. After `bad` the connection is to be closed.
 class ChunkedReader {
   public:
     enum class State : uint8_t { more, done, bad };
@@ -86,6 +87,7 @@ class ChunkedReader {
     uint32_t extension_ = 0;
     uint32_t trailer_line_ = 0;
     uint32_t trailer_total_ = 0;
+    bool trailer_named_ = false;  // this trailer line's colon was seen
 };
 
 // Writers append to `out`.

@@ -432,11 +432,16 @@ Task<bool> HttpResponder::write(std::string_view data) {
     return c.flush();
 }
 
-Task<bool> HttpResponder::end() {
+Task<bool> HttpResponder::end(std::string_view data) {
     HttpConnection& c = connection_;
     c.answered_ = true;
-    if (c.chunked_ && c.head_.method != "HEAD") {
-        c.out_ += http::kLastChunk;
+    if (c.head_.method != "HEAD") {
+        if (c.chunked_) {
+            http::write_chunk(c.out_, data);
+            c.out_ += http::kLastChunk;
+        } else {
+            c.out_ += data;
+        }
     }
     return c.flush();
 }

@@ -77,7 +77,7 @@ class HttpResponder {
     // A streamed reply (chunked). begin() writes nothing yet: the head leaves with the first write().
     void begin(int status, std::string header_lines);
     Task<bool> write(std::string_view data);   // one chunk, flushed; false when the client is gone
-    Task<bool> end();                          // the last chunk
+    Task<bool> end(std::string_view data = {});  // a chunk if there is data, then the last one
     void abort();                              // ends the connection without the last chunk
 
     // Raw bytes after which the connection is closed: for the simulator's faults only.

@@ -1,0 +1,244 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <set>
+
+#include "gateway/auth.h"
+#include "gateway/relay.h"
+#include "wire/url.h"
+
+namespace belay::gateway {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+constexpr int64_t kModelCreated = 1677610602;  // LiteLLM's constant for every model
+
+net::HttpHandler::Refusal refuse(int status, std::string body) {
+    net::HttpHandler::Refusal refusal;
+    refusal.status = status;
+    refusal.body = std::move(body);
+    return refusal;
+}
+
+bool is_wildcard(std::string_view group) { return group.find('*') != std::string_view::npos; }
+
+void write_model(std::string& out, std::string_view id, std::string_view owner) {
+    out += R"({"id":)";
+    json::write_string(out, id);
+    out += R"(,"object":"model","created":)" + std::to_string(kModelCreated) + R"(,"owned_by":)";
+    json::write_string(out, owner);
+    out += "}";
+}
+
+// The names a client may ask for, in the file's order: groups, visible aliases, and what wildcards
+// stand for when that is wanted.
+std::vector<std::pair<std::string, std::string>> list_names(const Snapshot& snapshot,
+                                                            const accounts::Catalogue* catalogue) {
+    std::vector<std::pair<std::string, std::string>> names;
+    std::set<std::string, std::less<>> seen;
+    const auto add = [&](std::string name, const std::string& provider) {
+        if (seen.insert(name).second) {
+            names.emplace_back(std::move(name), provider);
+        }
+    };
+    for (const auto& deployment : snapshot.table->deployments) {
+        if (!is_wildcard(deployment->group)) {
+            add(deployment->group, deployment->provider);
+        }
+    }
+    for (const auto& [name, alias] : snapshot.table->aliases) {
+        if (!alias.hidden) {
+            add(name, "openai");
+        }
+    }
+    if (snapshot.expand_wildcards && catalogue != nullptr) {
+        for (const auto& deployment : snapshot.table->deployments) {
+            if (deployment->provider == "github_copilot" && deployment->group.ends_with("/*")) {
+                const std::string prefix(deployment->group, 0, deployment->group.size() - 1);
+                for (const auto& model : catalogue->models) {
+                    if (model.enabled()) {
+                        add(prefix + model.id, deployment->provider);
+                    }
+                }
+            }
+        }
+    }
+    return names;
+}
+
+}  // namespace
+
+Gateway::Gateway(Services services, const std::vector<net::Loop*>& loops,
+                 std::shared_ptr<net::ClientContext> context)
+    : services_(std::move(services)) {
+    for (net::Loop* loop : loops) {
+        workers_.push_back(std::make_unique<Worker>(*loop, context));
+    }
+}
+
+Gateway::~Gateway() = default;
+
+Worker& Gateway::worker(net::Loop& loop) {
+    for (auto& w : workers_) {
+        if (&w->loop == &loop) {
+            return *w;
+        }
+    }
+    std::abort();  // a server was given a loop that the gateway was not
+}
+
+std::optional<net::HttpHandler::Refusal> Gateway::admit(const http::Head& head,
+                                                        std::string_view path, uint16_t) {
+    const SnapshotPtr& snapshot = services_.snapshots.look(worker(*net::Loop::current()).seen);
+    if (auto foreign = check_browser(head, snapshot->allowed_hosts, snapshot->allowed_origins)) {
+        return refuse(foreign->status, error_envelope(foreign->message, "auth_error", {},
+                                                      std::to_string(foreign->status)));
+    }
+    const Routed routed = route(path);
+    if (routed.route == Route::unknown) {
+        return std::nullopt;  // perhaps one of the extra pages
+    }
+    const bool head_of_get = head.method == "HEAD" && routed.method == "GET";
+    if (head.method == "OPTIONS" && !head.header("origin").empty()) {
+        Refusal preflight = refuse(204, {});
+        preflight.headers = {
+            {"Access-Control-Allow-Origin", std::string(head.header("origin"))},
+            {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+            {"Access-Control-Allow-Headers", std::string(head.header("access-control-request-headers"))},
+            {"Access-Control-Max-Age", "600"},
+            {"Vary", "Origin"}};
+        return preflight;
+    }
+    if (head.method != routed.method && !head_of_get) {
+        Refusal refusal = refuse(405, R"({"detail":"Method Not Allowed"})");
+        refusal.headers.emplace_back("Allow", routed.method);
+        return refusal;
+    }
+    if (!routed.is_public) {
+        const size_t mark = head.target.find('?');
+        const auto query = mark == std::string_view::npos ? std::string_view()
+                                                          : head.target.substr(mark + 1);
+        if (auto body = check_key(find_key(head, snapshot->key_header, query), *snapshot)) {
+            Refusal refusal = refuse(401, std::move(*body));
+            refusal.headers.emplace_back("WWW-Authenticate", "Bearer");
+            return refusal;
+        }
+    }
+    return std::nullopt;
+}
+
+net::Task<void> Gateway::handle(net::HttpRequest& request, net::HttpResponder& reply) {
+    Worker& w = worker(reply.loop());
+    const SnapshotPtr snapshot = services_.snapshots.look(w.seen);
+    const Routed routed = route(request.path);
+    switch (routed.route) {
+        case Route::chat:
+        case Route::embeddings: {
+            Call call(services_, w, snapshot,
+                      routed.route == Route::chat ? protocols::Api::chat
+                                                  : protocols::Api::embeddings,
+                      request, reply);
+            co_await call.run(percent_decode(routed.model));
+            co_return;
+        }
+        case Route::models: co_await models(request, reply, {}, *snapshot); co_return;
+        case Route::model: co_await models(request, reply, routed.model, *snapshot); co_return;
+        case Route::health: co_await health(reply, *snapshot); co_return;
+        case Route::liveliness: co_await reply.send(200, kJson, R"("I'm alive!")"); co_return;
+        case Route::readiness: co_await readiness(reply); co_return;
+        case Route::responses_socket:
+            // Codex falls back to plain HTTP at once on this status, and only on this one.
+            co_await reply.send(426, kJson,
+                                error_envelope("WebSocket is not offered here: use POST",
+                                               "invalid_request_error", {}, "426"));
+            co_return;
+        case Route::unknown: break;
+    }
+    if (extra_ && co_await extra_(request, reply)) {
+        co_return;
+    }
+    co_await reply.send(404, kJson, R"({"detail":"Not Found"})");
+}
+
+net::Task<void> Gateway::models(net::HttpRequest& request, net::HttpResponder& reply,
+                                std::string_view id, const Snapshot& snapshot) {
+    (void)request;
+    const auto catalogue =
+        services_.account == nullptr ? nullptr : services_.account->catalogue();
+    const auto names = list_names(snapshot, catalogue.get());
+    std::string out;
+    if (!id.empty()) {
+        const std::string wanted = percent_decode(id);
+        for (const auto& [name, provider] : names) {
+            if (name == wanted) {
+                write_model(out, name, provider);
+                co_await reply.send(200, kJson, out);
+                co_return;
+            }
+        }
+        co_await reply.send(404, kJson,
+                            error_envelope("The model '" + wanted +
+                                               "' does not exist here. GET /v1/models lists what does",
+                                           "invalid_request_error", "model", "404"));
+        co_return;
+    }
+    out = R"({"data":[)";
+    for (size_t i = 0; i < names.size(); ++i) {
+        if (i != 0) {
+            out += ',';
+        }
+        write_model(out, names[i].first, "openai");
+    }
+    out += R"(],"object":"list"})";
+    co_await reply.send(200, kJson, out);
+}
+
+// What is known without asking the upstreams: a probe per deployment would spend the user's quota.
+net::Task<void> Gateway::health(net::HttpResponder& reply, const Snapshot& snapshot) {
+    std::string healthy;
+    std::string unhealthy;
+    size_t good = 0;
+    size_t bad = 0;
+    const bool signed_in =
+        services_.account != nullptr && services_.account->current(reply.loop().now()) != nullptr;
+    for (const auto& deployment : snapshot.table->deployments) {
+        const auto cooling = services_.health.look(*deployment, reply.loop().now());
+        std::string problem;
+        if (deployment->provider == "github_copilot" && !signed_in) {
+            problem = "not signed in to GitHub Copilot: open " + services_.sign_in_url;
+        } else if (cooling.cooling) {
+            problem = "cooling down: " + std::string(routing::cause_name(cooling.cause));
+        }
+        std::string& out = problem.empty() ? healthy : unhealthy;
+        ++(problem.empty() ? good : bad);
+        out += out.empty() ? "{" : ",{";
+        out += R"("model":)";
+        json::write_string(out, deployment->provider + "/" + deployment->model);
+        out += R"(,"model_group":)";
+        json::write_string(out, deployment->group);
+        out += R"(,"model_id":)";
+        json::write_string(out, deployment->id);
+        if (!problem.empty()) {
+            out += R"(,"error":)";
+            json::write_string(out, problem);
+        }
+        out += "}";
+    }
+    co_await reply.send(200, kJson,
+                        R"({"healthy_endpoints":[)" + healthy + R"(],"unhealthy_endpoints":[)" +
+                            unhealthy + R"(],"healthy_count":)" + std::to_string(good) +
+                            R"(,"unhealthy_count":)" + std::to_string(bad) + "}");
+}
+
+net::Task<void> Gateway::readiness(net::HttpResponder& reply) {
+    if (draining_.load()) {
+        co_await reply.send(503, kJson, R"({"status":"draining","db":"connected"})");
+        co_return;
+    }
+    const bool failing = services_.ledger.stats().failing;
+    co_await reply.send(200, kJson,
+                        failing ? R"({"status":"healthy","db":"disconnected"})"
+                                : R"({"status":"healthy","db":"connected"})");
+}
+
+}  // namespace belay::gateway

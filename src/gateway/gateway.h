@@ -1,0 +1,96 @@
+#pragma once
+// The API on :4000: from a request's path to its endpoint. Everything it needs is handed to it
+// (Services); it owns only what belongs to a loop. The life of one call is in relay.h.
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "accounts/service.h"
+#include "base/clock.h"
+#include "gateway/snapshot.h"
+#include "ledger/ledger.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "providers/registry.h"
+#include "routing/plan.h"
+
+namespace belay::gateway {
+
+// Ports and shared state. All of it outlives the Gateway.
+struct Services {
+    const Clock& clock;
+    SnapshotStore& snapshots;
+    routing::Health& health;
+    providers::Registry& providers;
+    ledger::Ledger& ledger;
+    accounts::AccountService* account = nullptr;  // null: no Copilot account in this process
+    // Called on a loop for each finished request; may be empty (a quiet log).
+    std::function<void(const ledger::SpendRecord&)> on_record;
+    std::string sign_in_url = "http://localhost:4001/github";
+};
+
+// What belongs to one loop.
+struct Worker {
+    Worker(net::Loop& on, std::shared_ptr<net::ClientContext> context)
+        : loop(on), client(on, std::move(context)) {}
+    net::Loop& loop;
+    net::HttpClient client;
+    SnapshotStore::Seen seen;
+    // Reused from request to request by those that never suspend between filling and handing over.
+    ledger::SpendRecord record;
+    ledger::Trace trace;
+};
+
+// Other pages served on the same port (the sign-in page): asked when the path is none of the API's.
+using Extra = std::function<net::Task<bool>(net::HttpRequest&, net::HttpResponder&)>;
+
+class Gateway final : public net::HttpHandler {
+  public:
+    Gateway(Services services, const std::vector<net::Loop*>& loops,
+            std::shared_ptr<net::ClientContext> context);
+    ~Gateway() override;
+
+    void set_extra(Extra extra) { extra_ = std::move(extra); }
+    void set_draining() { draining_.store(true); }
+
+    std::optional<Refusal> admit(const http::Head& head, std::string_view path,
+                                 uint16_t local_port) override;
+    net::Task<void> handle(net::HttpRequest& request, net::HttpResponder& reply) override;
+
+  private:
+    [[nodiscard]] Worker& worker(net::Loop& loop);
+    net::Task<void> models(net::HttpRequest& request, net::HttpResponder& reply,
+                           std::string_view id, const Snapshot& snapshot);
+    net::Task<void> health(net::HttpResponder& reply, const Snapshot& snapshot);
+    net::Task<void> readiness(net::HttpResponder& reply);
+
+    Services services_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    Extra extra_;
+    std::atomic<bool> draining_{false};
+};
+
+// What a path asks for.
+enum class Route : uint8_t {
+    unknown,
+    chat,
+    embeddings,
+    models,
+    model,
+    health,
+    liveliness,
+    readiness,
+    responses_socket,
+};
+struct Routed {
+    Route route = Route::unknown;
+    std::string_view model;  // in the path, still percent-encoded
+    bool is_public = false;  // needs no key
+    std::string_view method = "POST";
+};
+[[nodiscard]] Routed route(std::string_view path);
+
+}  // namespace belay::gateway

@@ -1,0 +1,975 @@
+#include "gateway/relay.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include "base/ids.h"
+#include "gateway/auth.h"
+#include "ledger/price.h"
+#include "protocols/error_body.h"
+#include "wire/scan.h"
+
+namespace belay::gateway {
+namespace {
+
+using routing::Cause;
+using routing::Outcome;
+
+// Bounds when nothing was configured (reasoning models think for minutes before their first byte).
+constexpr double kPlainTotal = 600;
+constexpr double kStreamFirstByte = 300;
+constexpr seconds kStreamIdle{300};
+constexpr seconds kErrorBody{10};
+constexpr size_t kMaxErrorBody = 64 << 10;
+constexpr size_t kMaxPlainReply = 64 << 20;
+constexpr size_t kMaxHeld = 1 << 20;  // handshake frames kept back before the first content
+
+std::optional<double> parse_seconds(std::string_view text) {
+    if (text.empty() || text.size() > 31) {
+        return std::nullopt;
+    }
+    char buffer[32];
+    text.copy(buffer, text.size());
+    buffer[text.size()] = '\0';
+    char* end = nullptr;
+    const double value = std::strtod(buffer, &end);
+    if (end == buffer || *end != '\0' || !std::isfinite(value) || value <= 0) {
+        return std::nullopt;
+    }
+    return value;
+}
+
+milliseconds to_ms(double s) {
+    return milliseconds(static_cast<int64_t>(std::min(s, 86'400.0) * 1000.0) + 1);
+}
+
+// A failure below the upstream's words: no answer, a broken one, or ours.
+Outcome outcome_of(const Error& error) {
+    Outcome outcome;
+    outcome.message = error.message;
+    outcome.code = error.code;
+    outcome.status = error.upstream_status;
+    outcome.retry_after = error.retry_after;
+    switch (error.kind) {
+        case Kind::timeout: outcome.cause = Cause::timeout; break;
+        case Kind::cancelled: outcome.cause = Cause::cancelled; break;
+        case Kind::upstream_malformed: outcome.cause = Cause::malformed; break;
+        case Kind::too_large: outcome.cause = Cause::malformed; break;
+        case Kind::unauthenticated:
+        case Kind::upstream_rejected: outcome.cause = Cause::auth; break;
+        case Kind::forbidden: outcome.cause = Cause::forbidden; break;
+        case Kind::invalid_request:
+        case Kind::unsupported: outcome.cause = Cause::bad_request; break;
+        case Kind::context_overflow: outcome.cause = Cause::context_too_long; break;
+        case Kind::content_refused: outcome.cause = Cause::content_refused; break;
+        case Kind::rate_limited: outcome.cause = Cause::rate_limited; break;
+        case Kind::budget_exhausted: outcome.cause = Cause::quota_month; break;
+        case Kind::not_found: outcome.cause = Cause::not_found; break;
+        case Kind::upstream_unavailable:
+        case Kind::internal: outcome.cause = Cause::connection; break;
+    }
+    if (error.code == net::kStaleConnection) {
+        outcome.cause = Cause::stale_connection;
+    } else if (error.code == "copilot_sign_in_required") {
+        outcome.cause = Cause::auth;
+    }
+    return outcome;
+}
+
+ledger::Api ledger_api(protocols::Api api) {
+    switch (api) {
+        case protocols::Api::chat: return ledger::Api::chat;
+        case protocols::Api::responses: return ledger::Api::responses;
+        case protocols::Api::messages: return ledger::Api::messages;
+        case protocols::Api::embeddings: return ledger::Api::embeddings;
+    }
+    return ledger::Api::other;
+}
+
+std::optional<std::vector<routing::FallbackTarget>> to_targets(
+    const std::optional<json::Value>& list) {
+    if (!list || !list->is_array()) {
+        return std::nullopt;
+    }
+    std::vector<routing::FallbackTarget> targets;
+    for (const auto& item : list->items()) {
+        if (targets.size() == 32) {
+            break;
+        }
+        if (item.is_string()) {
+            targets.push_back({std::string(item.as_string()), {}});
+        } else if (item.is_object() && item["model"].is_string()) {
+            routing::FallbackTarget target{std::string(item["model"].as_string()), item};
+            target.overrides.erase("model");
+            targets.push_back(std::move(target));
+        }
+    }
+    return targets;
+}
+
+chat::PriceCard to_card(const accounts::ModelPrice& price) {
+    chat::PriceCard card;
+    card.input = price.base.input;
+    card.output = price.base.output;
+    card.cache_read = price.base.cache_read;
+    card.cache_write = price.base.cache_write;
+    card.long_context_above = price.long_context_from;
+    card.long_input = price.long_context.input;
+    card.long_output = price.long_context.output;
+    card.long_cache_read = price.long_context.cache_read;
+    card.long_cache_write = price.long_context.cache_write;
+    return card;
+}
+
+void add_header(std::string& out, std::string_view name, std::string_view value) {
+    if (!value.empty()) {
+        http::write_header(out, name, value);
+    }
+}
+
+}  // namespace
+
+Call::Call(Services& services, Worker& worker, SnapshotPtr snapshot, protocols::Api client,
+           net::HttpRequest& request, net::HttpResponder& reply)
+    : services_(services),
+      worker_(worker),
+      snapshot_(std::move(snapshot)),
+      client_(client),
+      request_(request),
+      reply_(reply) {}
+
+Call::~Call() { reply_.on_client_gone(nullptr, nullptr); }
+
+void Call::on_gone(void* self) {
+    auto& call = *static_cast<Call*>(self);
+    call.gone_ = true;
+    if (call.running_ != nullptr) {
+        call.running_->cancel();
+    }
+    call.worker_.loop.wake(call.sleeping_, net::Wake::cancelled);
+}
+
+net::Task<void> Call::run(std::string path_model) {
+    read_request();
+    auto facts = client_ == protocols::Api::embeddings
+                     ? protocols::scan_embeddings_request(request_.body, path_model)
+                     : protocols::scan_chat_request(request_.body, path_model);
+    if (!facts) {
+        co_await fail(facts.error());
+        finish_record();
+        co_return;
+    }
+    asked_->facts = std::move(*facts);
+    record_.asked = trace_.asked = asked_->facts.model;
+    record_.stream = stream_ = asked_->facts.stream;
+    include_usage_ = asked_->facts.include_usage || snapshot_->always_include_stream_usage;
+    auto plan = routing::plan(snapshot_->table, make_query());
+    if (!plan) {
+        co_await fail(plan.error());
+        finish_record();
+        co_return;
+    }
+    asked_->plan = std::move(*plan);
+    max_retries_ = routing::max_retries(*asked_->plan);
+    reply_.on_client_gone(&Call::on_gone, this);
+    co_await attempts();
+    finish_record();
+}
+
+// What is read from the head: it dies when the request is released.
+void Call::read_request() {
+    asked_ = std::make_unique<Asked>();
+    record_.received_ms =
+        unix_millis(services_.clock.wall()) -
+        std::chrono::duration_cast<milliseconds>(now() - request_.received).count();
+    record_.client_api = ledger_api(client_);
+    record_.call_type = client_ == protocols::Api::embeddings ? ledger::CallType::aembedding
+                                                              : ledger::CallType::acompletion;
+    record_.key_alias = "litellm_proxy_master_key";
+    for (const auto& h : request_.head->headers) {
+        const std::string_view name = h.name;
+        // Lengths first: most headers are none of these.
+        switch (name.size()) {
+            case 10:
+                if (http::iequals(name, "user-agent")) {
+                    record_.user_agent = h.value.substr(0, std::min<size_t>(h.value.find(' '), 64));
+                }
+                break;
+            case 11:
+                if (http::iequals(name, "x-initiator")) {
+                    asked_->inbound_initiator = h.value;
+                }
+                break;
+            case 14:
+                if (http::iequals(name, "anthropic-beta")) {
+                    asked_->inbound_beta = h.value;
+                } else if (http::iequals(name, "x-litellm-tags")) {
+                    std::string_view rest = h.value;
+                    while (!rest.empty() && record_.tags.size() < ledger::kMaxTags) {
+                        auto tag = rest.substr(0, rest.find(','));
+                        rest.remove_prefix(std::min(rest.size(), tag.size() + 1));
+                        while (!tag.empty() && tag.front() == ' ') {
+                            tag.remove_prefix(1);
+                        }
+                        if (!tag.empty()) {
+                            record_.tags.emplace_back(tag);
+                        }
+                    }
+                }
+                break;
+            case 17:
+                if (http::iequals(name, "x-litellm-call-id") && h.value.size() <= 128) {
+                    record_.request_id = h.value;
+                } else if (http::iequals(name, "x-litellm-timeout")) {
+                    header_timeout_ = parse_seconds(h.value);
+                }
+                break;
+            case 20:
+                if (http::iequals(name, "x-litellm-session-id")) {
+                    record_.session_id = h.value.substr(0, ledger::kMaxText);
+                }
+                break;
+            case 21:
+                if (http::iequals(name, "x-litellm-customer-id")) {
+                    record_.end_user = h.value.substr(0, ledger::kMaxText);
+                } else if (http::iequals(name, "x-litellm-end-user-id")) {
+                    record_.end_user = h.value.substr(0, ledger::kMaxText);
+                }
+                break;
+            case 24:
+                if (http::iequals(name, "x-litellm-stream-timeout")) {
+                    header_stream_timeout_ = parse_seconds(h.value);
+                }
+                break;
+            default: break;
+        }
+    }
+    if (record_.request_id.empty()) {
+        record_.request_id = random_uuid();
+    }
+}
+
+routing::Query Call::make_query() const {
+    const auto& facts = asked_->facts;
+    const auto& controls = facts.controls;
+    routing::Query query;
+    query.model = facts.model;
+    query.mode = client_ == protocols::Api::embeddings ? routing::Mode::embedding
+                                                       : routing::Mode::chat;
+    query.needs_tools = facts.tool_count > 0;
+    query.needs_vision = facts.has_images;
+    // Four bytes a token is the usual rule; base64 images say nothing about tokens.
+    query.prompt_tokens_estimate =
+        facts.has_images || facts.has_documents ? 0 : static_cast<int64_t>(request_.body.size() / 4);
+    query.tags = controls.tags;
+    query.tags.insert(query.tags.end(), record_.tags.begin(), record_.tags.end());
+    query.fallbacks = to_targets(controls.fallbacks);
+    query.context_window_fallbacks = to_targets(controls.context_window_fallbacks);
+    query.content_policy_fallbacks = to_targets(controls.content_policy_fallbacks);
+    query.disable_fallbacks = controls.disable_fallbacks;
+    if (controls.num_retries) {
+        query.num_retries = static_cast<int>(std::clamp<int64_t>(*controls.num_retries, 0, 100));
+    } else if (const auto n = parse_seconds(request_.header("x-litellm-num-retries")); n) {
+        query.num_retries = static_cast<int>(std::min(*n, 100.0));
+    }
+    if (controls.mock_testing_context_fallbacks) {
+        query.mock_first_failure = Cause::context_too_long;
+    } else if (controls.mock_testing_content_policy_fallbacks) {
+        query.mock_first_failure = Cause::content_refused;
+    } else if (controls.mock_testing_rate_limit_error) {
+        query.mock_first_failure = Cause::rate_limited;
+    } else if (controls.mock_testing_fallbacks) {
+        query.mock_first_failure = Cause::server_error;
+    }
+    return query;
+}
+
+// --- the chain
+
+net::Task<void> Call::attempts() {
+    Error last_words;
+    while (!answered_) {
+        Try t;
+        t.step = routing::next(*asked_->plan, services_.health, now(), services_.clock.wall(),
+                               quick_random_unit());
+        if (t.step.action == routing::Action::stop) {
+            record_.attempted_fallbacks = routing::attempted_fallbacks(*asked_->plan);
+            record_.attempted_retries = routing::attempted_retries(*asked_->plan);
+            co_await fail(t.step.error);
+            co_return;
+        }
+        if (t.step.delay.count() > 0) {
+            co_await worker_.loop.sleep_until(now() + t.step.delay, &sleeping_);
+        }
+        if (gone()) {
+            record_.status = ledger::Status::client_aborted;
+            record_.http_status = 499;
+            reply_.abort();
+            co_return;
+        }
+        if (t.step.action == routing::Action::wait) {
+            continue;
+        }
+        begin_trace(t);
+        const Outcome outcome = co_await attempt(t);
+        end_trace(t, outcome);
+        if (asked_ != nullptr) {  // else the answer was committed, and reported then
+            if (t.api_known && outcome.cause != Cause::success) {
+                t.provider->learn(job(t), t.prepared.api, outcome);
+            }
+            routing::report(*asked_->plan, services_.health, outcome, now(),
+                            services_.clock.wall());
+            record_.attempted_fallbacks = routing::attempted_fallbacks(*asked_->plan);
+            record_.attempted_retries = routing::attempted_retries(*asked_->plan);
+        }
+        if (outcome.cause == Cause::cancelled && !answered_) {
+            record_.status = ledger::Status::client_aborted;
+            record_.http_status = 499;
+            reply_.abort();
+            co_return;
+        }
+    }
+}
+
+net::Task<Outcome> Call::attempt(Try& t) {
+    const routing::Deployment& deployment = *t.step.deployment;
+    if (!deployment.mock_response.empty()) {
+        co_return co_await answer_mock(t);
+    }
+    t.provider = services_.providers.find(deployment.provider);
+    if (t.provider == nullptr) {
+        co_return outcome_of(caller_error(
+            Kind::invalid_request,
+            "The provider '" + deployment.provider + "' of model " + deployment.group +
+                " is not one that this gateway speaks. Known: openai, anthropic, github_copilot, "
+                "and any OpenAI-compatible one by api_base"));
+    }
+    if (t.provider->needs_account()) {
+        auto got = co_await credential(t);
+        if (!got) {
+            co_return outcome_of(got.error());
+        }
+        t.credential = std::move(*got);
+        t.catalogue = services_.account->catalogue();
+        if (t.catalogue != nullptr) {
+            t.model = t.catalogue->find(t.step.upstream_model);
+        }
+    }
+    auto prepared = t.provider->prepare(job(t));
+    if (!prepared) {
+        co_return outcome_of(prepared.error());
+    }
+    t.prepared = std::move(*prepared);
+    t.api_known = true;
+    auto built = protocols::build_upstream_request(t.prepared.api, request_.body, asked_->facts,
+                                                   t.prepared.edits);
+    if (!built) {
+        co_return outcome_of(built.error());
+    }
+    t.body = std::move(built->body);
+    for (auto* list : {&t.prepared.warnings, &built->warnings}) {
+        for (auto& warning : *list) {
+            trace_.warnings.push_back(std::move(warning));
+        }
+    }
+    record_.api = ledger_api(t.prepared.api);
+    record_.initiator = t.prepared.initiator == protocols::Initiator::agent
+                            ? ledger::Initiator::agent
+                            : ledger::Initiator::user;
+    co_return co_await exchange(t);
+}
+
+net::Task<Result<accounts::CredentialPtr>> Call::credential(const Try& t) {
+    if (services_.account == nullptr) {
+        co_return gateway_error(Kind::unauthenticated,
+                                "GitHub Copilot is not set up in this process");
+    }
+    accounts::AccountService& account = *services_.account;
+    const Mono deadline = now() + seconds(25);
+    if (t.step.refresh_token) {
+        const auto before = account.current(now());
+        const uint64_t generation = before ? before->generation : 0;
+        const auto& outcomes = routing::outcomes(*asked_->plan);
+        if (!outcomes.empty() && outcomes.back().cause == Cause::wrong_host) {
+            co_return co_await account.refresh_after_421(generation, deadline);
+        }
+        co_return co_await account.refresh_after_401(generation, deadline);
+    }
+    if (auto now_valid = account.current(now())) {
+        co_return now_valid;
+    }
+    co_return co_await account.acquire(deadline);
+}
+
+providers::Job Call::job(const Try& t) const {
+    providers::Adjustments adjust;
+    adjust.strip = t.step.strip;
+    const auto& outcomes = routing::outcomes(*asked_->plan);
+    if (!outcomes.empty()) {
+        adjust.force_vision = outcomes.back().cause == Cause::vision_header;
+        adjust.no_api_version = outcomes.back().cause == Cause::api_version;
+    }
+    return providers::Job{
+        .deployment = *t.step.deployment,
+        .upstream_model = t.step.upstream_model,
+        .facts = asked_->facts,
+        .body = request_.body,
+        .client = client_,
+        .overrides = t.step.overrides,
+        .credential = t.credential.get(),
+        .model = t.model,
+        .request_id = record_.request_id,
+        .interaction_id = asked_->interaction_id,
+        .inbound_initiator = asked_->inbound_initiator,
+        .inbound_beta = asked_->inbound_beta,
+        .repeat = attempts_made_ > 1,
+        .drop_params = snapshot_->table->settings.drop_params,
+        .adjust = std::move(adjust),
+        .now = now(),
+    };
+}
+
+// --- one exchange
+
+std::optional<double> Call::limit_seconds(const Try& t) const {
+    const auto& settings = snapshot_->table->settings;
+    const auto& deployment = *t.step.deployment;
+    const auto& controls = asked_->facts.controls;
+    if (stream_) {
+        if (header_stream_timeout_) {
+            return header_stream_timeout_;
+        }
+        if (controls.stream_timeout) {
+            return controls.stream_timeout;
+        }
+        if (deployment.stream_timeout) {
+            return deployment.stream_timeout->count();
+        }
+    }
+    if (header_timeout_) {
+        return header_timeout_;
+    }
+    if (controls.timeout) {
+        return controls.timeout;
+    }
+    if (deployment.timeout) {
+        return deployment.timeout->count();
+    }
+    if (stream_ && settings.stream_timeout) {
+        return settings.stream_timeout->count();
+    }
+    if (settings.timeout.count() < 6000) {  // LiteLLM's default means "none was chosen"
+        return settings.timeout.count();
+    }
+    return std::nullopt;
+}
+
+Mono Call::first_byte_deadline(const Try& t) const {
+    return now() + to_ms(limit_seconds(t).value_or(stream_ ? kStreamFirstByte : kPlainTotal));
+}
+
+net::Task<Outcome> Call::exchange(Try& t) {
+    net::Exchange exchange(worker_.client);
+    running_ = &exchange;
+    struct Clear {
+        net::Exchange*& slot;
+        ~Clear() { slot = nullptr; }
+    } clear{running_};
+    auto sent = co_await exchange.send(
+        *t.prepared.base,
+        {"POST", t.prepared.target, t.prepared.header_lines, t.body}, first_byte_deadline(t));
+    if (!sent) {
+        co_return outcome_of(sent.error());
+    }
+    auto& tried = trace_.attempts.back();
+    tried.first_byte_us = elapsed_us();
+    const http::Head& head = exchange.head();
+    tried.status = head.status;
+    if (const auto id = head.header("x-github-request-id"); !id.empty()) {
+        tried.upstream_request_id = id.substr(0, 128);
+    } else if (const auto other = head.header("x-request-id"); !other.empty()) {
+        tried.upstream_request_id = other.substr(0, 128);
+    }
+    note_quota(head, head.status == 402 || head.status == 429);
+    if (head.status != 200) {
+        co_return co_await refused(t, exchange);
+    }
+    if (stream_ && client_ != protocols::Api::embeddings) {
+        if (head.header("content-type").find("event-stream") == std::string_view::npos) {
+            co_return co_await refused(t, exchange);
+        }
+        co_return co_await answer_stream(t, exchange);
+    }
+    co_return co_await answer_plain(t, exchange);
+}
+
+void Call::note_quota(const http::Head& head, bool always) {
+    if (services_.account == nullptr || (!always && !services_.account->wants_quota(now()))) {
+        return;
+    }
+    for (const auto& h : head.headers) {
+        if (h.name.size() > 16 && (h.name[0] == 'x' || h.name[0] == 'X') &&
+            (http::iequals(h.name.substr(0, 16), "x-quota-snapshot") ||
+             http::iequals(h.name.substr(0, 17), "x-usage-ratelimit"))) {
+            services_.account->note_quota(h.name, h.value);
+        }
+    }
+}
+
+// An error status, or a 200 that is no answer: the upstream's words, typed.
+net::Task<Outcome> Call::refused(Try& t, net::Exchange& exchange) {
+    routing::ReplyFacts facts;
+    facts.status = exchange.head().status;
+    facts.path = protocols::api_path(t.prepared.api);
+    for (const auto& h : exchange.head().headers) {
+        std::string name(h.name);
+        for (char& c : name) {
+            c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+        }
+        facts.headers.emplace_back(std::move(name), std::string(h.value));
+    }
+    std::string body;
+    auto read = co_await exchange.read_all(body, kMaxErrorBody, now() + kErrorBody);
+    if (!read && read.error().kind == Kind::cancelled) {
+        co_return outcome_of(read.error());
+    }
+    facts.body = body;
+    Outcome outcome = routing::classify(facts, services_.clock.wall());
+    if (outcome.cause == Cause::success) {  // a 2xx of the wrong kind
+        outcome.cause = Cause::malformed;
+        outcome.message = "the upstream answered with something else than was asked for";
+    }
+    co_return outcome;
+}
+
+net::Task<Outcome> Call::answer_plain(Try& t, net::Exchange& exchange) {
+    std::string body;
+    auto read = co_await exchange.read_all(body, kMaxPlainReply, first_byte_deadline(t));
+    if (!read) {
+        co_return outcome_of(read.error());
+    }
+    protocols::ReplyOptions options;
+    options.model = shown_model(t);
+    options.id = "chatcmpl-" + record_.request_id;
+    options.created = record_.received_ms / 1000;
+    options.n = asked_->facts.n;
+    options.base64 = asked_->facts.wants_base64;
+    auto converted = protocols::convert_plain_reply(t.prepared.api, body, options);
+    if (!converted) {
+        if (converted.error().kind == Kind::upstream_malformed) {
+            routing::ReplyFacts empty;
+            empty.status = 200;
+            empty.body = std::string_view(body).substr(0, kMaxErrorBody);
+            Outcome outcome = routing::classify(empty, services_.clock.wall());
+            co_return outcome.cause == Cause::success ? outcome_of(converted.error()) : outcome;
+        }
+        routing::ReplyFacts facts;
+        facts.status = 200;
+        facts.path = protocols::api_path(t.prepared.api);
+        facts.body = std::string_view(body).substr(0, kMaxErrorBody);
+        Outcome outcome = routing::classify(facts, services_.clock.wall());
+        co_return outcome.cause == Cause::success ? outcome_of(converted.error()) : outcome;
+    }
+    for (auto& warning : converted->warnings) {
+        trace_.warnings.push_back(std::move(warning));
+    }
+    if (converted->usage) {
+        record_.usage = *converted->usage;
+    } else {
+        record_.usage_estimated = true;
+        record_.usage.input = static_cast<int64_t>(t.body.size() / 4);
+        record_.usage.output = static_cast<int64_t>(converted->body.size() / 4);
+    }
+    settle(t);
+    record_.status = ledger::Status::success;
+    record_.http_status = 200;
+    record_.first_token_us = elapsed_us();
+    answered_ = true;
+    if (!co_await reply_.send_raw(200, reply_lines(t, "application/json"), converted->body)) {
+        record_.status = ledger::Status::client_aborted;
+    }
+    co_return Outcome{};
+}
+
+net::Task<Outcome> Call::answer_stream(Try& t, net::Exchange& exchange) {
+    protocols::StreamOptions options;
+    options.model = shown_model(t);
+    options.id = "chatcmpl-" + record_.request_id;
+    options.created = record_.received_ms / 1000;
+    options.include_usage = include_usage_;
+    const auto stream = protocols::make_chat_stream(t.prepared.api, options);
+    sse::Parser parser;
+    std::string out;
+    bool done = false;
+    bool ended = false;
+    while (!done && !ended) {
+        auto piece = co_await exchange.read(now() + kStreamIdle);
+        if (!piece) {
+            Outcome outcome = outcome_of(piece.error());
+            if (outcome.cause == Cause::cancelled) {
+                break;
+            }
+            if (stream->on_end(out).how == protocols::Ended::complete && committed_) {
+                // The whole answer had come; only the goodbye was lost.
+                done = true;
+                break;
+            }
+            co_return co_await break_stream(out, std::move(outcome));
+        }
+        ended = piece->empty();
+        if (ended) {
+            parser.finish();
+        } else if (auto fed = parser.feed(*piece); !fed) {
+            co_return co_await break_stream(out, outcome_of(fed.error()));
+        }
+        bool content = false;
+        sse::Event event;
+        while (!done && parser.next(event)) {
+            const auto facts = stream->on_event(event.name, event.data, out);
+            if (facts.usage) {
+                record_.usage = *facts.usage;
+            }
+            if (!facts.error.empty() || facts.malformed) {
+                Outcome outcome;
+                if (facts.malformed) {
+                    outcome.cause = Cause::malformed;
+                    outcome.message = "the upstream's stream is not valid";
+                } else {
+                    outcome = routing::classify_event(facts.error, services_.clock.wall());
+                }
+                outcome.in_stream = true;
+                co_return co_await break_stream(out, std::move(outcome));
+            }
+            content = content || facts.content;
+            done = facts.done;
+        }
+        if (!committed_ && (content || out.size() > kMaxHeld)) {
+            commit(t);
+            exchange.release_head();
+        }
+        if (committed_ && !out.empty() && !done && !ended) {
+            output_bytes_ += static_cast<int64_t>(out.size());
+            if (!co_await reply_.write(out)) {
+                exchange.cancel();
+                break;
+            }
+            std::string().swap(out);
+        }
+    }
+    if (exchange.cancelled()) {
+        answered_ = committed_;
+        record_.status = ledger::Status::client_aborted;
+        record_.http_status = 499;
+        if (record_.usage.empty()) {
+            record_.usage_estimated = true;
+            record_.usage.output = output_bytes_ / 256;
+        }
+        settle(t);
+        Outcome outcome;
+        outcome.cause = Cause::cancelled;
+        outcome.message = "the client went away";
+        co_return outcome;
+    }
+    Outcome outcome = co_await end_stream(*stream, exchange, out, done);
+    if (committed_) {
+        settle(t);
+    }
+    co_return outcome;
+}
+
+// The upstream is through: the client's end mark, or the truth about a cut.
+net::Task<Outcome> Call::end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
+                                    std::string& out, bool said_done) {
+    const auto end = stream.on_end(out);
+    if (end.usage) {
+        record_.usage = *end.usage;
+    }
+    for (const auto& warning : stream.warnings()) {
+        trace_.warnings.push_back(warning);
+    }
+    if (end.how != protocols::Ended::complete || !committed_) {
+        Outcome outcome;
+        outcome.in_stream = true;
+        outcome.cause = end.how == protocols::Ended::empty ? Cause::malformed : Cause::connection;
+        outcome.message = end.how == protocols::Ended::empty
+                              ? "the upstream ended its stream without an answer"
+                              : "the upstream ended its stream in the middle of the answer";
+        co_return co_await break_stream(out, std::move(outcome));
+    }
+    answered_ = true;
+    record_.status = ledger::Status::success;
+    record_.http_status = 200;
+    if (!co_await reply_.end(out)) {
+        record_.status = ledger::Status::client_aborted;
+    }
+    // The rest of the upstream's body (usually its last chunk) frees the connection for reuse.
+    const Mono until = now() + seconds(1);
+    while (said_done) {
+        auto rest = co_await exchange.read(until);
+        said_done = rest.ok() && !rest->empty();
+    }
+    co_return Outcome{};
+}
+
+// Before the commit point nothing was sent, and the chain goes on. After it the client is told in its
+// own protocol, without an end mark.
+net::Task<Outcome> Call::break_stream(std::string& out, Outcome outcome) {
+    if (!committed_) {
+        record_.usage = {};
+        co_return outcome;
+    }
+    const Error error = routing::to_error(outcome);
+    protocols::write_stream_error(out, error, protocols::ClientApi::openai);
+    record_.status = ledger::Status::failure;
+    record_.http_status = 200;
+    record_.error_kind = error.kind;
+    record_.error_code = error.code;
+    record_.error_message = error.message.substr(0, ledger::kMaxErrorMessage);
+    answered_ = true;
+    (void)co_await reply_.end(out);
+    co_return outcome;
+}
+
+// The answer is chosen: from here on the client hears this upstream alone. The request's bytes are
+// not needed again.
+void Call::commit(Try& t) {
+    committed_ = true;
+    record_.first_token_us = elapsed_us();
+    routing::report(*asked_->plan, services_.health, Outcome{}, now(), services_.clock.wall());
+    record_.attempted_fallbacks = routing::attempted_fallbacks(*asked_->plan);
+    record_.attempted_retries = routing::attempted_retries(*asked_->plan);
+    reply_.begin(200, reply_lines(t, "text/event-stream; charset=utf-8"));
+    keep_facts();
+    asked_.reset();
+    reply_.release_request();
+    std::string().swap(t.body);
+    std::string().swap(t.prepared.header_lines);
+    std::string().swap(t.prepared.target);
+    t.prepared.edits = {};
+}
+
+net::Task<Outcome> Call::answer_mock(Try& t) {
+    const std::string& text = t.step.deployment->mock_response;
+    std::string quoted;
+    json::write_string(quoted, text);
+    std::string model;
+    json::write_string(model, shown_model(t));
+    const std::string head = R"({"id":"chatcmpl-)" + record_.request_id + R"(","created":)" +
+                             std::to_string(record_.received_ms / 1000) + R"(,"model":)" + model;
+    record_.usage.input = static_cast<int64_t>(request_.body.size() / 4);
+    record_.usage.output = static_cast<int64_t>(text.size() / 4 + 1);
+    record_.usage_estimated = true;
+    record_.status = ledger::Status::success;
+    record_.http_status = 200;
+    answered_ = true;
+    if (stream_) {
+        std::string out;
+        sse::write_data(out, head + R"(,"object":"chat.completion.chunk","choices":[{"index":0,)"
+                                    R"("delta":{"role":"assistant","content":)" +
+                                 quoted + "}}]}");
+        sse::write_data(out, head + R"(,"object":"chat.completion.chunk","choices":[{"index":0,)"
+                                    R"("delta":{},"finish_reason":"stop"}]})");
+        sse::write_data(out, "[DONE]");
+        reply_.begin(200, reply_lines(t, "text/event-stream; charset=utf-8"));
+        (void)co_await reply_.end(out);
+        co_return Outcome{};
+    }
+    const std::string body =
+        head + R"(,"object":"chat.completion","choices":[{"index":0,"finish_reason":"stop",)"
+               R"("message":{"role":"assistant","content":)" +
+        quoted + R"(}}],"usage":{"prompt_tokens":)" + std::to_string(record_.usage.input) +
+        R"(,"completion_tokens":)" + std::to_string(record_.usage.output) +
+        R"(,"total_tokens":)" + std::to_string(record_.usage.total()) + "}}";
+    (void)co_await reply_.send_raw(200, reply_lines(t, "application/json"), body);
+    co_return Outcome{};
+}
+
+// --- what the client is told
+
+std::string Call::shown_model(const Try& t) const {
+    // LiteLLM's rule: the name that was asked for; after a fallback the model that answered.
+    return t.step.fallback_depth == 0 ? record_.asked : t.step.upstream_model;
+}
+
+std::string Call::reply_lines(const Try& t, std::string_view content_type) const {
+    std::string out;
+    out.reserve(1024);
+    add_header(out, "Content-Type", content_type);
+    if (content_type.starts_with("text/event-stream")) {
+        out += "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
+    }
+    add_header(out, "x-litellm-call-id", record_.request_id);
+    add_header(out, "x-litellm-model-id", t.step.deployment->id);
+    add_header(out, "x-litellm-model-api-base", record_.api_base);
+    add_header(out, "x-litellm-version", snapshot_->version);
+    add_header(out, "x-litellm-model-group", t.step.group);
+    add_header(out, "x-litellm-attempted-retries", std::to_string(record_.attempted_retries));
+    add_header(out, "x-litellm-attempted-fallbacks", std::to_string(t.step.fallback_depth));
+    add_header(out, "x-litellm-max-retries", std::to_string(max_retries_));
+    if (!stream_ && record_.cost_source != chat::CostSource::unknown) {
+        add_header(out, "x-litellm-response-cost", render_usd(record_.cost));
+    }
+    const int64_t total = elapsed_us();
+    add_header(out, "x-litellm-response-duration-ms", std::to_string(total / 1000));
+    if (!trace_.attempts.empty()) {
+        const auto& tried = trace_.attempts.back();
+        const int64_t upstream = std::max<int64_t>(0, total - tried.start_us);
+        add_header(out, "x-litellm-overhead-duration-ms",
+                   std::to_string(std::max<int64_t>(0, total - upstream) / 1000));
+        add_header(out, "llm_provider-x-request-id", tried.upstream_request_id);
+    }
+    return out;
+}
+
+net::Task<void> Call::fail(const Error& error) {
+    protocols::ErrorContext context;
+    std::string provider = record_.provider;
+    if (!provider.empty() && provider[0] >= 'a' && provider[0] <= 'z') {
+        provider[0] = static_cast<char>(provider[0] - 32);
+    }
+    context.provider = provider;
+    context.request_id = record_.request_id;
+    const auto rendered = protocols::render_error(error, protocols::ClientApi::openai, context);
+    record_.status = ledger::Status::failure;
+    record_.http_status = rendered.status;
+    record_.error_kind = error.kind;
+    record_.error_code = error.code;
+    record_.error_message = error.message.substr(0, ledger::kMaxErrorMessage);
+    std::string lines;
+    add_header(lines, "Content-Type", "application/json");
+    add_header(lines, "x-litellm-call-id", record_.request_id);
+    add_header(lines, "x-litellm-version", snapshot_->version);
+    add_header(lines, "x-litellm-response-cost", "0");
+    if (!trace_.attempts.empty() && header_timeout_) {
+        add_header(lines, "x-litellm-timeout", std::to_string(*header_timeout_));
+    }
+    if (rendered.retry_after) {
+        add_header(lines, "Retry-After", std::to_string(rendered.retry_after->count()));
+    }
+    answered_ = true;
+    (void)co_await reply_.send_raw(rendered.status, lines, rendered.body);
+}
+
+// --- what is written down
+
+int64_t Call::elapsed_us() const {
+    return std::chrono::duration_cast<std::chrono::microseconds>(services_.clock.mono() -
+                                                                 request_.received)
+        .count();
+}
+
+void Call::begin_trace(const Try& t) {
+    ++attempts_made_;
+    const auto& deployment = *t.step.deployment;
+    ledger::Attempt tried;
+    tried.group = t.step.group;
+    tried.deployment_id = deployment.id;
+    tried.model = t.step.upstream_model;
+    tried.start_us = elapsed_us();
+    if (attempts_made_ == 1) {
+        record_.queue_us = tried.start_us;
+    } else {
+        trace_.attempts.back().decision =
+            t.step.group != trace_.attempts.back().group ? "next in chain: " + t.step.group
+            : t.step.refresh_token                       ? "refresh the token and replay"
+            : t.step.switch_endpoint                     ? "use the model's other API"
+            : !t.step.strip.empty()                      ? "drop " + t.step.strip.back() + " and replay"
+                                                         : "try again";
+    }
+    if (trace_.attempts.size() < ledger::kMaxAttempts) {
+        trace_.attempts.push_back(std::move(tried));
+    }
+    record_.model_group = t.step.group;
+    record_.deployment_id = deployment.id;
+    record_.provider = deployment.provider;
+    record_.upstream_model = t.step.upstream_model;
+}
+
+void Call::end_trace(const Try& t, const Outcome& outcome) {
+    auto& tried = trace_.attempts.back();
+    tried.api = record_.api;
+    tried.end_us = elapsed_us();
+    tried.cause = routing::cause_name(outcome.cause);
+    if (outcome.status != 0) {
+        tried.status = outcome.status;
+    }
+    tried.message = outcome.message.substr(0, ledger::kMaxErrorMessage);
+    record_.first_byte_us = tried.first_byte_us;
+    record_.upstream_request_id = tried.upstream_request_id;
+    if (outcome.cause != Cause::success && record_.fallback_reason.empty()) {
+        record_.fallback_reason = tried.cause;
+    }
+    if (t.api_known) {
+        record_.api_base = t.prepared.base->origin();
+    }
+}
+
+void Call::settle(const Try& t) {
+    if (t.api_known) {
+        record_.api_base = t.prepared.base->origin();
+    }
+    std::optional<chat::PriceCard> live;
+    std::optional<chat::PriceCard> shipped;
+    if (!record_.usage.upstream_cost) {
+        if (t.model != nullptr && t.model->price) {
+            live = to_card(*t.model->price);
+        }
+        if (!t.step.deployment->price && !live) {
+            shipped = ledger::find_price(t.step.deployment->provider, t.step.upstream_model,
+                                         t.step.deployment->base_model);
+        }
+    }
+    const auto cost = ledger::cost_of(record_.usage,
+                                      t.step.deployment->price ? &*t.step.deployment->price : nullptr,
+                                      live ? &*live : nullptr, shipped ? &*shipped : nullptr);
+    record_.cost = cost.amount;
+    record_.cost_source = cost.source;
+    if (t.credential != nullptr && record_.initiator == ledger::Initiator::user) {
+        if (t.model != nullptr && t.model->multiplier_milli) {
+            record_.premium_milli = *t.model->multiplier_milli;
+        } else {
+            record_.premium_milli = ledger::find_premium_milli(t.step.upstream_model).value_or(0);
+        }
+    }
+}
+
+// What the record and the trace need of the request, before it is freed.
+void Call::keep_facts() {
+    const auto& facts = asked_->facts;
+    if (record_.end_user.empty()) {
+        record_.end_user = facts.user.substr(0, ledger::kMaxText);
+    }
+    if (record_.session_id.empty()) {
+        record_.session_id = facts.controls.session_id.substr(0, ledger::kMaxText);
+    }
+    for (const auto& tag : facts.controls.tags) {
+        if (record_.tags.size() < ledger::kMaxTags) {
+            record_.tags.push_back(tag);
+        }
+    }
+    if (asked_->plan == nullptr) {
+        return;
+    }
+    const auto& seen = routing::considered(*asked_->plan);
+    if (seen.size() > 1 || trace_.attempts.empty()) {
+        for (const auto& c : seen) {
+            trace_.candidates.push_back({c.group, c.deployment_id, c.model, c.verdict});
+        }
+    }
+}
+
+void Call::finish_record() {
+    record_.total_us = elapsed_us();
+    if (record_.attempted_fallbacks == 0 && record_.status == ledger::Status::success) {
+        record_.fallback_reason.clear();
+    }
+    if (asked_ != nullptr) {
+        keep_facts();
+    }
+    services_.ledger.append(record_, trace_);
+    if (services_.on_record) {
+        services_.on_record(record_);
+    }
+}
+
+}  // namespace belay::gateway

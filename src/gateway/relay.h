@@ -1,0 +1,112 @@
+#pragma once
+// One call from a client through the fallback chain: scan, plan, attempts one after another, the
+// reply, the record. Until the first content byte is on its way to the client any failure may move
+// on to the next deployment; after it a failure becomes the protocol's own in-stream error, never a
+// clean end. Lives on the stack of the connection's coroutine.
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "gateway/gateway.h"
+#include "gateway/snapshot.h"
+#include "ledger/ledger.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "protocols/chat_request.h"
+#include "protocols/convert.h"
+#include "protocols/stream.h"
+#include "providers/provider.h"
+#include "routing/plan.h"
+#include "wire/sse.h"
+
+namespace belay::gateway {
+
+class Call {
+  public:
+    Call(Services& services, Worker& worker, SnapshotPtr snapshot, protocols::Api client,
+         net::HttpRequest& request, net::HttpResponder& reply);
+    ~Call();
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    net::Task<void> run(std::string path_model);
+
+  private:
+    // What the request asked for. Freed when the answer is committed: a stream may stay open long.
+    struct Asked {
+        protocols::ChatFacts facts;
+        routing::PlanPtr plan;
+        std::string inbound_initiator;
+        std::string inbound_beta;
+        std::string interaction_id;
+    };
+    // One attempt, while it runs.
+    struct Try {
+        routing::Step step;
+        providers::Provider* provider = nullptr;
+        accounts::CredentialPtr credential;
+        accounts::CataloguePtr catalogue;
+        const accounts::Model* model = nullptr;
+        providers::Prepared prepared;
+        std::string body;
+        bool api_known = false;  // prepare() has chosen one
+    };
+
+    void read_request();
+    [[nodiscard]] routing::Query make_query() const;
+    net::Task<void> attempts();
+    net::Task<routing::Outcome> attempt(Try& t);
+    net::Task<Result<accounts::CredentialPtr>> credential(const Try& t);
+    net::Task<routing::Outcome> exchange(Try& t);
+    net::Task<routing::Outcome> refused(Try& t, net::Exchange& exchange);
+    net::Task<routing::Outcome> answer_plain(Try& t, net::Exchange& exchange);
+    net::Task<routing::Outcome> answer_stream(Try& t, net::Exchange& exchange);
+    net::Task<routing::Outcome> end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
+                                           std::string& out, bool said_done);
+    net::Task<routing::Outcome> break_stream(std::string& out, routing::Outcome outcome);
+    net::Task<routing::Outcome> answer_mock(Try& t);
+    net::Task<void> fail(const Error& error);
+
+    void commit(Try& t);
+    void keep_facts();
+    [[nodiscard]] std::string reply_lines(const Try& t, std::string_view content_type) const;
+    [[nodiscard]] std::string shown_model(const Try& t) const;
+    [[nodiscard]] providers::Job job(const Try& t) const;
+    [[nodiscard]] Mono first_byte_deadline(const Try& t) const;
+    [[nodiscard]] std::optional<double> limit_seconds(const Try& t) const;
+    void note_quota(const http::Head& head, bool always);
+    void begin_trace(const Try& t);
+    void end_trace(const Try& t, const routing::Outcome& outcome);
+    void settle(const Try& t);
+    void finish_record();
+    [[nodiscard]] int64_t elapsed_us() const;
+    [[nodiscard]] Mono now() const { return worker_.loop.now(); }
+    [[nodiscard]] bool gone() const { return gone_ || reply_.client_gone(); }
+    static void on_gone(void* self);
+
+    Services& services_;
+    Worker& worker_;
+    SnapshotPtr snapshot_;
+    protocols::Api client_;
+    net::HttpRequest& request_;
+    net::HttpResponder& reply_;
+    std::unique_ptr<Asked> asked_;
+    ledger::SpendRecord record_;
+    ledger::Trace trace_;
+    std::optional<double> header_timeout_;
+    std::optional<double> header_stream_timeout_;
+    net::Exchange* running_ = nullptr;  // cancelled when the client goes away
+    net::Waiter sleeping_;
+    int64_t output_bytes_ = 0;
+    int max_retries_ = 0;
+    bool stream_ = false;
+    bool include_usage_ = false;
+    bool committed_ = false;
+    bool answered_ = false;  // the client has its last byte, good or bad
+    bool gone_ = false;
+    int attempts_made_ = 0;
+    Mono attempt_started_{};
+};
+
+}  // namespace belay::gateway

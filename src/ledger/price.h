@@ -3,7 +3,7 @@
 // configured on the deployment, the upstream's live catalogue, the table shipped with the program;
 // else the cost is unknown, which is a state of its own and never zero.
 //
-// The shipped table (prices.tsv, facts of public price lists) is embedded as text, sorted by name,
+// The shipped table (prices.inc, facts of public price lists) is embedded as text, sorted by name,
 // and searched in place: nothing is parsed at start and nothing is kept on the heap.
 #include <cstdint>
 #include <optional>
@@ -32,6 +32,8 @@ struct ModelFacts {
     std::optional<chat::PriceCard> price;  // absent: listed without a price
     std::optional<int64_t> max_input_tokens;
     std::optional<int64_t> max_output_tokens;
+    // False: the table does not say what the model supports, and the supports_* below mean nothing.
+    bool supports_known = false;
     bool supports_tools = false;
     bool supports_vision = false;
     bool supports_reasoning = false;

@@ -9,7 +9,7 @@
 //   {"asked":"m","candidates":[{"g":group,"d":deployment,"m":model,"v":verdict}],
 //    "attempts":[{"g":..,"d":..,"m":..,"api":"chat","t":[start,first_byte,end],"cause":"success",
 //                 "status":200,"msg":..,"next":..,"rid":..}],
-//    "warnings":[".."],"final":".."}
+//    "warnings":[".."],"left_out":n,"final":".."}
 // Times are microseconds since the request was received. Empty members are left out.
 #include <cstdint>
 #include <string>
@@ -57,11 +57,19 @@ struct Trace {
     void clear();
 };
 
-inline constexpr size_t kMaxCandidates = 64;  // written; the rest is counted in a warning
+// What is written at most; how many items were left out is written too.
+inline constexpr size_t kMaxCandidates = 64;
 inline constexpr size_t kMaxAttempts = 64;
+inline constexpr size_t kMaxWarnings = 64;
 
 // Appends the JSON above. Never fails: invalid UTF-8 becomes U+FFFD.
 void write_json(std::string& out, const Trace& trace);
 [[nodiscard]] Result<Trace> parse_trace(std::string_view json);
+
+// The trace of a request whose first attempt succeeded and that has nothing else to tell:
+// everything in it stands in its SpendRecord (start = queue_us, end = total_us, ...). A driver that
+// finds follows_from() true stores no trace and gives trace_from() back.
+[[nodiscard]] Trace trace_from(const SpendRecord& record);
+[[nodiscard]] bool follows_from(const Trace& trace, const SpendRecord& record);
 
 }  // namespace belay::ledger

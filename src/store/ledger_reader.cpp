@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "store/ledger_errors.h"
 #include "store/row_codec.h"
 #include "store/schema.h"
 
@@ -12,7 +13,6 @@ namespace {
 constexpr size_t kKeyChars = 8;          // of an id that make its key
 constexpr size_t kCandidatesMax = 1000;  // rows looked at for one prefix
 constexpr size_t kCountMax = 1000;
-constexpr size_t kNamesShown = 5;
 
 constexpr std::string_view kSelect =
     "SELECT request.id, received_ms, status, http_status, flags, input, cache_read, cache_write, "
@@ -82,20 +82,6 @@ ledger::Entry read_entry(const Statement& row) {
     return restore_entry(view);
 }
 
-Error not_found(std::string_view id) {
-    return gateway_error(Kind::not_found,
-                         "the ledger has no request \"" + std::string(id.substr(0, 64)) + "\"");
-}
-
-Error ambiguous(std::string_view id, const std::vector<std::string>& ids) {
-    std::string message = "several requests begin with \"" + std::string(id.substr(0, 64)) + "\":";
-    for (size_t i = 0; i < ids.size() && i < kNamesShown; ++i) {
-        message += (i == 0 ? " " : ", ") + ids[i];
-    }
-    message += ids.size() > kNamesShown ? ", ...; give more of it" : "; give more of it";
-    return gateway_error(Kind::invalid_request, std::move(message));
-}
-
 }  // namespace
 
 uint32_t id_key(std::string_view id) {
@@ -146,7 +132,7 @@ Result<std::vector<int64_t>> LedgerReader::candidates(std::string_view id) {
 
 Result<ledger::Entry> LedgerReader::find(std::string_view id) {
     if (id.empty()) {
-        return caller_error(Kind::invalid_request, "a request id is needed");
+        return no_id();
     }
     Statement query = TRY(database_.prepare(std::string(kSelect) + "WHERE seq = ?1"));
     std::optional<ledger::Entry> best;

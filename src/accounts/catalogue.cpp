@@ -47,8 +47,7 @@ std::optional<PricePerMillion> rate_of(const json::Value& v, int64_t batch) {
             if (!d || *d < 0 || *d > 1e6) {
                 return std::nullopt;
             }
-            return PricePerMillion{
-                std::llround(*d * 1e9 * (1e6 / static_cast<double>(batch)))};
+            return PricePerMillion{std::llround(*d * 1e9 * (1e6 / static_cast<double>(batch)))};
         }
     }
     if (text.empty()) {
@@ -225,11 +224,16 @@ std::string why_not(const Model& model) {
 
 std::string_view endpoint_path(Endpoint e) {
     switch (e) {
-        case Endpoint::chat: return "/chat/completions";
-        case Endpoint::responses: return "/responses";
-        case Endpoint::responses_ws: return "ws:/responses";
-        case Endpoint::messages: return "/v1/messages";
-        case Endpoint::embeddings: return "/embeddings";
+        case Endpoint::chat:
+            return "/chat/completions";
+        case Endpoint::responses:
+            return "/responses";
+        case Endpoint::responses_ws:
+            return "ws:/responses";
+        case Endpoint::messages:
+            return "/v1/messages";
+        case Endpoint::embeddings:
+            return "/embeddings";
     }
     return {};
 }

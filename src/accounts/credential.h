@@ -10,7 +10,8 @@
 
 namespace belay::accounts {
 
-// Client id and identity headers that GitHub sees, by name, so that versions change without a rebuild.
+// Client id and identity headers that GitHub sees, by name, so that versions change without a
+// rebuild.
 struct Profile {
     std::string name = "vscode";
     std::string client_id = "Iv1.b507a08c87ecfe98";
@@ -20,11 +21,11 @@ struct Profile {
 };
 
 struct Credential {
-    Secret token;              // Copilot token, or the GitHub token in direct mode
-    std::string api_base;      // https://api.individual.githubcopilot.com
+    Secret token;          // Copilot token, or the GitHub token in direct mode
+    std::string api_base;  // https://api.individual.githubcopilot.com
     bool direct = false;
-    Mono expires_at{};         // by the local clock
-    uint64_t generation = 0;   // rises with each refresh; tells a stale token from a fresh one
+    Mono expires_at{};        // by the local clock
+    uint64_t generation = 0;  // rises with each refresh; tells a stale token from a fresh one
     std::shared_ptr<const Profile> profile;
 };
 

@@ -12,7 +12,8 @@ std::string describe_oauth_error(std::string_view code, std::string_view descrip
         return "This client id may not sign in by device code. Choose another profile.";
     }
     if (code == "incorrect_client_credentials" || code == "unauthorized_client") {
-        return "GitHub does not know this client id. Check GITHUB_COPILOT_CLIENT_ID or the profile.";
+        return "GitHub does not know this client id. Check GITHUB_COPILOT_CLIENT_ID or the "
+               "profile.";
     }
     if (code == "incorrect_device_code") {
         return "GitHub no longer knows this code. Start again.";
@@ -50,8 +51,8 @@ Error unreachable(int status) {
 bool is_user_code(std::string_view code) {
     return code.size() >= 4 && code.size() <= 32 &&
            std::all_of(code.begin(), code.end(), [](char c) {
-               return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                      (c >= '0' && c <= '9') || c == '-';
+               return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                      c == '-';
            });
 }
 
@@ -64,9 +65,8 @@ Result<DeviceCode> parse_device_code(int status, std::string_view body) {
     }
     if (!parsed.ok() || !parsed->is_object()) {
         if (status == 404) {
-            Error e = upstream_error(
-                Kind::upstream_rejected,
-                describe_oauth_error("incorrect_client_credentials", {}));
+            Error e = upstream_error(Kind::upstream_rejected,
+                                     describe_oauth_error("incorrect_client_credentials", {}));
             e.upstream_status = status;
             return e;
         }
@@ -114,11 +114,11 @@ Result<PollAnswer> parse_poll(int status, std::string_view body) {
     }
     using enum PollAnswer::Kind;
     answer.code = code.substr(0, 60);
-    answer.kind = code == "authorization_pending"                          ? pending
-                  : code == "slow_down"                                    ? slow_down
-                  : code == "expired_token" || code == "token_expired"     ? expired
-                  : code == "access_denied"                                ? denied
-                                                                           : failed;
+    answer.kind = code == "authorization_pending"                      ? pending
+                  : code == "slow_down"                                ? slow_down
+                  : code == "expired_token" || code == "token_expired" ? expired
+                  : code == "access_denied"                            ? denied
+                                                                       : failed;
     if (answer.kind == slow_down) {
         answer.interval = bounded_seconds(v["interval"], 1, 300);
     }
@@ -220,15 +220,20 @@ std::optional<Secret> DeviceFlow::on_poll(Result<PollAnswer> answer, Mono now) {
                 finish(State::success);
                 return token;
             }
-            case PollAnswer::Kind::pending: break;
+            case PollAnswer::Kind::pending:
+                break;
             case PollAnswer::Kind::slow_down:
                 // "the interval is increased by 5 seconds for this and all subsequent requests"
                 interval_ = std::max(answer->interval.value_or(seconds(0)),
                                      interval_ + (answer->interval ? seconds(0) : seconds(5)));
                 slowed_ = true;
                 break;
-            case PollAnswer::Kind::expired: finish(State::expired); return std::nullopt;
-            case PollAnswer::Kind::denied: finish(State::denied); return std::nullopt;
+            case PollAnswer::Kind::expired:
+                finish(State::expired);
+                return std::nullopt;
+            case PollAnswer::Kind::denied:
+                finish(State::denied);
+                return std::nullopt;
             case PollAnswer::Kind::failed:
                 finish(State::failed, std::move(answer->text));
                 return std::nullopt;

@@ -10,9 +10,8 @@ namespace {
 constexpr std::string_view kGenericBase = "https://api.githubcopilot.com";
 
 bool is_under(std::string_view host, std::string_view domain) {
-    return host == domain ||
-           (host.size() > domain.size() + 1 && host.ends_with(domain) &&
-            host[host.size() - domain.size() - 1] == '.');
+    return host == domain || (host.size() > domain.size() + 1 && host.ends_with(domain) &&
+                              host[host.size() - domain.size() - 1] == '.');
 }
 
 std::string without_slash(std::string text) {
@@ -30,9 +29,9 @@ Result<Url> check_explicit(std::string_view setting, std::string_view text) {
                             std::string(setting) + ": " + url.error().message);
     }
     if (!url->tls && !is_loopback_host(url->host)) {
-        return caller_error(Kind::invalid_request,
-                            std::string(setting) +
-                                " must be https; plain http is for loopback addresses only");
+        return caller_error(
+            Kind::invalid_request,
+            std::string(setting) + " must be https; plain http is for loopback addresses only");
     }
     return std::move(url).value();
 }
@@ -113,8 +112,8 @@ Result<Endpoints> plan_endpoints(const EndpointSettings& settings) {
                                     "https://" + e.domain + "/login/oauth/access_token"));
     e.exchange_url = TRY(choose("GITHUB_COPILOT_API_KEY_URL", settings.exchange_url,
                                 rest + "/copilot_internal/v2/token"));
-    e.user_url = TRY(choose("GITHUB_COPILOT_USER_URL", settings.user_url,
-                            user_beside(e.exchange_url)));
+    e.user_url =
+        TRY(choose("GITHUB_COPILOT_USER_URL", settings.user_url, user_beside(e.exchange_url)));
     e.api_base = without_slash(
         TRY(choose("GITHUB_COPILOT_API_BASE", settings.api_base,
                    tenant ? "https://copilot-api." + e.domain : std::string(kGenericBase))));
@@ -128,10 +127,9 @@ Result<Endpoints> plan_endpoints(const EndpointSettings& settings) {
 
 Result<std::string> check_announced_base(const Endpoints& endpoints, std::string_view announced) {
     const auto ignored = [&](std::string_view why) {
-        return upstream_error(Kind::upstream_malformed,
-                              "the announced API address \"" +
-                                  std::string(announced.substr(0, 100)) + "\" is ignored: " +
-                                  std::string(why));
+        return upstream_error(Kind::upstream_malformed, "the announced API address \"" +
+                                                            std::string(announced.substr(0, 100)) +
+                                                            "\" is ignored: " + std::string(why));
     };
     if (endpoints.api_base_explicit) {
         return endpoints.api_base;

@@ -20,8 +20,8 @@ bool is_header_name(std::string_view name) {
 }
 
 bool is_header_value(std::string_view value) {
-    return value.size() <= 512 && std::all_of(value.begin(), value.end(),
-                                              [](char c) { return c >= 0x20 && c < 0x7f; });
+    return value.size() <= 512 &&
+           std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
 void set_header(Profile& profile, std::string_view name, std::string_view value) {
@@ -35,7 +35,8 @@ void set_header(Profile& profile, std::string_view name, std::string_view value)
 }
 
 void remove_header(Profile& profile, std::string_view name) {
-    std::erase_if(profile.headers, [&](const auto& header) { return same_name(header.first, name); });
+    std::erase_if(profile.headers,
+                  [&](const auto& header) { return same_name(header.first, name); });
 }
 
 Error profile_error(std::string_view profile, std::string_view what) {
@@ -48,8 +49,8 @@ Result<void> apply_headers(Profile& profile, const json::Value& headers) {
         return profile_error(profile.name, "headers must be a map of name to value");
     }
     for (const auto& [name, value] : headers.members()) {
-        if (!is_header_name(name) || same_name(name, "authorization") ||
-            same_name(name, "host") || same_name(name, "content-length")) {
+        if (!is_header_name(name) || same_name(name, "authorization") || same_name(name, "host") ||
+            same_name(name, "content-length")) {
             return profile_error(profile.name, "\"" + name + "\" cannot be set as a header");
         }
         if (value.is_null()) {
@@ -89,8 +90,8 @@ Result<void> apply_fields(Profile& profile, const json::Value& fields) {
 }  // namespace
 
 const std::vector<Profile>& builtin_profiles() {
-    // Values seen in public clients (VS Code Copilot Chat, opencode, Copilot CLI), 2026. The REST API
-    // version stands in the headers of the exchange only: model requests do not need it, and an
+    // Values seen in public clients (VS Code Copilot Chat, opencode, Copilot CLI), 2026. The REST
+    // API version stands in the headers of the exchange only: model requests do not need it, and an
     // outdated one is answered with 466.
     static const std::vector<Profile> profiles = {
         {"vscode",
@@ -145,8 +146,8 @@ Result<Profile> find_profile(const std::vector<Profile>& profiles, std::string_v
         }
         known += (known.empty() ? "" : ", ") + profile.name;
     }
-    return caller_error(Kind::invalid_request, "no profile is called \"" + std::string(name) +
-                                                   "\"; there are " + known);
+    return caller_error(Kind::invalid_request,
+                        "no profile is called \"" + std::string(name) + "\"; there are " + known);
 }
 
 Result<Profile> apply_env(Profile profile, const EnvLookup& env) {
@@ -167,8 +168,9 @@ Result<Profile> apply_env(Profile profile, const EnvLookup& env) {
         }
         if (!is_header_value(*value)) {
             return caller_error(Kind::invalid_request,
-                                std::string(variable) + " holds characters that cannot stand in a "
-                                                        "header; use plain ASCII text");
+                                std::string(variable) +
+                                    " holds characters that cannot stand in a "
+                                    "header; use plain ASCII text");
         }
         set_header(profile, header, *value);
     }

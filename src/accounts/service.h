@@ -141,7 +141,7 @@ class AccountService final {
     void cancel_sign_in(std::string owner);
     void sign_out();
     // Called on the control loop after every published change of the view. Set before start().
-    void on_change(std::function<void(const AccountView&)> hook) { on_change_ = std::move(hook); }
+    void on_change(std::function<void(const AccountView&)> hook);
 
     // --- control loop, for tests: does what is due now (otherwise its own timer calls it) ---
     void tick();
@@ -153,7 +153,6 @@ class AccountService final {
     class Core;
     const Clock& clock_;
     std::shared_ptr<Core> core_;
-    std::function<void(const AccountView&)> on_change_;
 };
 
 }  // namespace belay::accounts

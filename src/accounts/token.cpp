@@ -125,8 +125,8 @@ constexpr std::string_view kSupport = "https://support.github.com/contact";
 constexpr Refusal kRefusals[] = {
     {"no_copilot_access", "No Copilot access",
      "This account has no Copilot subscription and no seat from an organisation.", kPlans},
-    {"not_signed_up", "Copilot is not activated",
-     "This account has never activated Copilot.", kPlans},
+    {"not_signed_up", "Copilot is not activated", "This account has never activated Copilot.",
+     kPlans},
     {"subscription_ended", "Your Copilot subscription has ended",
      "Renew it on GitHub; Belay continues by itself afterwards.", kSettings},
     {"enterprise_managed_user_account", "Managed account without a seat",
@@ -148,8 +148,8 @@ constexpr Refusal kRefusals[] = {
      "This account had Copilot through a Codespaces demo that has ended.", kPlans},
     {"snippy_not_configured", "One setting is missing",
      "Decide on GitHub whether suggestions may match public code, then sign in again.", kSettings},
-    {"expired_coupon", "The coupon has expired",
-     "Copilot was paid by a coupon that has run out.", kSettings},
+    {"expired_coupon", "The coupon has expired", "Copilot was paid by a coupon that has run out.",
+     kSettings},
     {"revoked_coupon", "The coupon was withdrawn",
      "Copilot was paid by a coupon that was withdrawn.", kSettings},
     {"go_http_client", "GitHub refuses this client",
@@ -179,7 +179,8 @@ Problem describe_refusal(std::string_view id, std::string_view title, std::strin
             return p;
         }
     }
-    p.title = title.empty() ? "GitHub does not allow Copilot for this account" : title.substr(0, 120);
+    p.title =
+        title.empty() ? "GitHub does not allow Copilot for this account" : title.substr(0, 120);
     p.text = text.empty() ? "GitHub gave no reason." : text.substr(0, 300);
     // Only a page of GitHub is ever linked.
     if (url.starts_with("https://github.com/") || url.starts_with("https://docs.github.com/") ||
@@ -210,9 +211,9 @@ ExchangeAnswer parse_exchange(int status, std::string_view body, std::string_vie
     } else if (status == 429) {
         answer.problem = transient("rate_limited", "GitHub asks for a pause.", wait);
     } else if (status != 200) {
-        answer.problem = transient("http_" + std::to_string(status),
-                                   "GitHub answered with status " + std::to_string(status) + ".",
-                                   wait);
+        answer.problem =
+            transient("http_" + std::to_string(status),
+                      "GitHub answered with status " + std::to_string(status) + ".", wait);
     } else if (auto token = read_token(v)) {
         // The life: what GitHub suggests, never the difference of two clocks, unless nothing better
         // is said. The server's own Date makes that difference exact.
@@ -259,11 +260,13 @@ Mono plan_refresh(Mono now, seconds life, double jitter) {
 
 milliseconds plan_backoff(uint32_t failures, std::optional<seconds> retry_after, double jitter) {
     const uint32_t doublings = std::min(failures > 0 ? failures - 1 : 0u, 4u);
-    milliseconds wait = std::min<milliseconds>(seconds(30) * (1u << doublings), std::chrono::minutes(5));
+    milliseconds wait =
+        std::min<milliseconds>(seconds(30) * (1u << doublings), std::chrono::minutes(5));
     if (retry_after) {
         wait = std::max<milliseconds>(wait, std::min(*retry_after, seconds(3600)));
     }
-    return wait + milliseconds(static_cast<int64_t>(static_cast<double>(wait.count()) * jitter / 5));
+    return wait +
+           milliseconds(static_cast<int64_t>(static_cast<double>(wait.count()) * jitter / 5));
 }
 
 }  // namespace belay::accounts

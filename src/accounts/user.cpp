@@ -41,8 +41,9 @@ Quota read_snapshot(std::string_view id, const json::Value& s, Wall account_rese
     q.entitlement = number(s["entitlement"]).value_or(0);
     q.remaining = number(s["quota_remaining"]).value_or(number(s["remaining"]).value_or(0));
     q.unlimited = s["unlimited"].as_bool() || q.entitlement == -1;
-    q.percent_remaining = number(s["percent_remaining"])
-                              .value_or(q.entitlement > 0 ? 100 * q.remaining / q.entitlement : 100);
+    q.percent_remaining =
+        number(s["percent_remaining"])
+            .value_or(q.entitlement > 0 ? 100 * q.remaining / q.entitlement : 100);
     q.percent_remaining = std::clamp(q.percent_remaining, 0.0, 100.0);
     q.overage_used = std::max(0.0, number(s["overage_count"]).value_or(0));
     q.overage_permitted = s["overage_permitted"].as_bool();
@@ -96,13 +97,16 @@ std::string render_day(Wall t) {
                                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const std::string utc = render_utc(t);  // 2026-10-01T…
     const int month = std::stoi(utc.substr(5, 2));
-    return std::to_string(std::stoi(utc.substr(8, 2))) + " " + kMonths[std::clamp(month, 1, 12) - 1];
+    return std::to_string(std::stoi(utc.substr(8, 2))) + " " +
+           kMonths[std::clamp(month, 1, 12) - 1];
 }
 
 }  // namespace
 
 std::string describe_plan(std::string_view plan_id, std::string_view sku) {
-    const auto has = [&](std::string_view part) { return sku.find(part) != std::string_view::npos; };
+    const auto has = [&](std::string_view part) {
+        return sku.find(part) != std::string_view::npos;
+    };
     const std::string trial = has("trial") ? " (trial)" : "";
     if (plan_id == "free" || has("free_limited") || has("no_auth_limited")) {
         return "Free";
@@ -238,8 +242,9 @@ void merge_quota(std::vector<Quota>& quotas, Quota newer) {
 }
 
 std::string describe_quota(const Quota& q) {
-    const std::string unit = q.credits ? " credits" : q.id == "chat" ? " chat requests"
-                                                                     : " premium requests";
+    const std::string unit = q.credits        ? " credits"
+                             : q.id == "chat" ? " chat requests"
+                                              : " premium requests";
     std::string text;
     if (q.placeholder) {
         return "counted in your organisation's pool";

@@ -55,7 +55,7 @@ std::string trimmed(std::string_view text) {
 }
 
 Result<void> make_dirs(const std::string& path) {
-    for (size_t slash = path.find('/', 1); ; slash = path.find('/', slash + 1)) {
+    for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
         const std::string part = path.substr(0, slash);
         // Parents get the usual mode of configuration folders, the last one holds secrets.
         const mode_t mode = slash == std::string::npos ? 0700 : 0755;
@@ -96,9 +96,10 @@ Result<VaultOptions> read_vault_env(const EnvLookup& env) {
     if (o.dir.empty()) {
         const std::string home = value("HOME");
         if (home.empty()) {
-            return caller_error(Kind::invalid_request,
-                                "neither GITHUB_COPILOT_TOKEN_DIR nor HOME is set: set one, so that "
-                                "the sign-in can be kept");
+            return caller_error(
+                Kind::invalid_request,
+                "neither GITHUB_COPILOT_TOKEN_DIR nor HOME is set: set one, so that "
+                "the sign-in can be kept");
         }
         // LiteLLM does not look at XDG_CONFIG_HOME, so neither do we: the point is one place.
         o.dir = home + "/.config/litellm/github_copilot";
@@ -118,8 +119,9 @@ Result<VaultOptions> read_vault_env(const EnvLookup& env) {
         if (const std::string file = value(name); !file.empty()) {
             if (!is_plain_name(file)) {
                 return caller_error(Kind::invalid_request,
-                                    std::string(name) + " must be a bare file name inside the "
-                                                        "token folder");
+                                    std::string(name) +
+                                        " must be a bare file name inside the "
+                                        "token folder");
             }
             *into = file;
         }
@@ -177,7 +179,8 @@ Result<bool> Vault::check_dir(std::vector<std::string>& warnings) {
         }
         return file_error("cannot look at", options_.dir);
     }
-    // The folder itself may be a link that its owner made (a home on another disk); its target counts.
+    // The folder itself may be a link that its owner made (a home on another disk); its target
+    // counts.
     if (S_ISLNK(st.st_mode) && ::stat(options_.dir.c_str(), &st) != 0) {
         return file_error("cannot look at", options_.dir);
     }
@@ -206,7 +209,8 @@ Result<std::string> Vault::read(const std::string& name, size_t max,
             return std::string();
         }
         if (errno == ELOOP) {
-            return file_error("not read:", full, "it is a symbolic link; put the file itself there");
+            return file_error("not read:", full,
+                              "it is a symbolic link; put the file itself there");
         }
         return file_error("cannot read", full);
     }
@@ -253,8 +257,8 @@ Result<void> Vault::save(const std::string& name, std::string_view text) {
     }
     const std::string full = path(name);
     const std::string temporary = path("." + name + "." + random_hex(6));
-    File file(::open(temporary.c_str(),
-                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    File file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.open()) {
         return file_error("cannot write", temporary);
     }

@@ -1,5 +1,6 @@
 #pragma once
 // base64 and gzip.
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,12 +18,13 @@ class Inflater {
     ~Inflater();
     Inflater(const Inflater&) = delete;
     Inflater& operator=(const Inflater&) = delete;
+    // Appends what `in` unpacks to. Bytes behind the end of the stream are an error.
     [[nodiscard]] Result<void> feed(std::string_view in, std::string& out);
     [[nodiscard]] bool finished() const;  // the end of the stream was seen
 
   private:
     struct State;
-    State* state_;
+    std::unique_ptr<State> state_;
 };
 
 [[nodiscard]] std::string gzip_compress(std::string_view bytes);

@@ -31,14 +31,21 @@ enum class Type : uint8_t { null, boolean, number, string, array, object };
 
 // A member of an object or an item of an array, inside a text that validate() has accepted.
 struct Item {
-    std::string_view key;  // member name without quotes, still escaped (compare with key_is); "" in arrays
+    std::string_view key;  // member name without quotes, still escaped (compare with is()); "" in arrays
     Span whole;            // key and value (in an object); the value alone (in an array)
     Span value;            // the value's text
     Type type = Type::null;
+    bool key_escaped = false;  // the name is spelt with escapes
+
+    // Whether this is the member `name`, however its own name is spelt ("mod\u0065l").
+    [[nodiscard]] bool is(std::string_view name) const;
 };
 
+// The same for a raw name on its own.
+[[nodiscard]] bool key_is(std::string_view key, std::string_view name);
+
 // Steps through one object or array of validated text:
-//   for (Walker w(text, span); w.next(item);) { if (item.key == "model") ... }
+//   for (Walker w(text, span); w.next(item);) { if (item.is("model")) ... }
 // `span` is the container's text ('{'..'}' or '['..']'); another type yields no items.
 class Walker {
   public:
@@ -65,8 +72,8 @@ class Walker {
 [[nodiscard]] int64_t int_at(std::string_view text, Span value, int64_t fallback);
 [[nodiscard]] bool bool_at(std::string_view text, Span value, bool fallback);
 
-// A list of edits of one validated text. Edits may be given in any order but must not overlap;
-// apply() copies the text once.
+// A list of edits of one validated text. Edits may be given in any order but must not overlap; one
+// that falls inside a removed item is dropped. apply() copies the text once.
 class Splice {
   public:
     explicit Splice(std::string_view text) : text_(text) {}
@@ -75,9 +82,12 @@ class Splice {
     // Removes a member or item with the comma that belongs to it. `container` is its object or array.
     // Several members of one container may be removed.
     void remove(Span container, const Item& item);
-    // Adds `"key":raw` as the first member of an object (with a comma when it has others).
+    // Adds `"key":raw` as the first member of an object (with a comma when it has others). `key` is
+    // plain text, `raw` is JSON. Of several additions the earlier stands first.
     void add_member(Span object, std::string_view key, std::string_view raw);
-    [[nodiscard]] bool empty() const { return edits_.empty(); }
+    [[nodiscard]] bool empty() const {
+        return edits_.empty() && removals_.empty() && additions_.empty();
+    }
     // Sorts the edits once and appends the edited text to `out`.
     void apply(std::string& out);
     [[nodiscard]] std::string apply();
@@ -87,8 +97,21 @@ class Splice {
         uint32_t begin, end;
         std::string with;
     };
+    struct Removal {
+        Span container;
+        uint32_t begin;  // of the item
+    };
+    struct Addition {
+        Span object;
+        std::string text;
+    };
+    void settle_all();
+    void settle(Span container);
+
     std::string_view text_;
     std::vector<Edit> edits_;
+    std::vector<Removal> removals_;
+    std::vector<Addition> additions_;
 };
 
 }  // namespace belay::json

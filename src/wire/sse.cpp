@@ -1,0 +1,194 @@
+// stream = [BOM] *event
+// event  = *( comment / field ) end-of-line          field = name [":" [SP] value] end-of-line
+//
+// Lines are taken one by one. The event that is being gathered points into the bytes of the last
+// feed(); only when they run out is what is unfinished copied.
+#include "wire/sse.h"
+
+#include <algorithm>
+
+#include "wire/bytes.h"
+
+namespace belay::sse {
+
+Result<void> Parser::feed(std::string_view bytes) {
+    if (failed_) {
+        return upstream_error(
+            Kind::upstream_malformed,
+            "an event of the stream is larger than " + std::to_string(max_event_ >> 10) + " KiB");
+    }
+    chunk_ = bytes;
+    pos_ = 0;
+    return {};
+}
+
+bool Parser::next(Event& event) {
+    if (delivered_) {
+        forget();
+    }
+    std::string_view line;
+    while (!failed_ && next_line(line)) {
+        if (line.empty()) {
+            if (lines_ != 0) {
+                return deliver(event);
+            }
+            forget();  // a name without data is no event
+        } else {
+            take(line);
+        }
+    }
+    if (finished_ && !failed_ && lines_ != 0) {
+        return deliver(event);
+    }
+    keep();
+    return false;
+}
+
+void Parser::finish() {
+    if (delivered_) {
+        forget();
+    }
+    keep();
+    chunk_ = {};
+    pos_ = 0;
+    finished_ = true;
+}
+
+// The next whole line, without its end. At the end of the body what is left counts as one.
+bool Parser::next_line(std::string_view& line) {
+    if (line_used_) {
+        tail_.clear();
+        line_used_ = false;
+    }
+    if (skip_lf_ && pos_ < chunk_.size()) {
+        pos_ += chunk_[pos_] == '\n' ? 1 : 0;
+        skip_lf_ = false;
+    }
+    const char* const first = chunk_.data() + pos_;
+    const char* const end = chunk_.data() + chunk_.size();
+    const char* const stop = bytes::find_either(first, end, '\n', '\r');
+    const std::string_view part(first, static_cast<size_t>(stop - first));
+    if (tail_.size() + part.size() > max_event_) {
+        failed_ = true;
+        return false;
+    }
+    if (stop == end) {
+        tail_.append(part);
+        pos_ = chunk_.size();
+        if (!finished_ || tail_.empty()) {
+            return false;
+        }
+    } else {
+        pos_ = static_cast<size_t>(stop + 1 - chunk_.data());
+        skip_lf_ = *stop == '\r';
+    }
+    if (tail_.empty()) {
+        line = part;
+    } else {
+        if (stop != end) {
+            tail_.append(part);
+        }
+        line = tail_;
+        line_used_ = true;
+    }
+    if (at_start_) {
+        at_start_ = false;
+        if (line.starts_with("\xEF\xBB\xBF")) {
+            line.remove_prefix(3);
+        }
+    }
+    return true;
+}
+
+void Parser::take(std::string_view line) {
+    if (line.starts_with("data:")) {
+        take_data(line.substr(5));
+    } else if (line.starts_with("event:")) {
+        std::string_view name = line.substr(6);
+        name.remove_prefix(name.starts_with(' ') ? 1 : 0);
+        name_ = name;
+        name_held_ = false;
+        if (line_used_) {
+            hold_name();
+        }
+    } else if (line == "data") {
+        take_data({});
+    } else if (line == "event") {
+        name_ = {};
+        name_held_ = false;
+    }
+    // Comments, id, retry and fields of the future mean nothing here.
+}
+
+void Parser::take_data(std::string_view data) {
+    data.remove_prefix(data.starts_with(' ') ? 1 : 0);
+    const size_t before = data_held_ ? joined_.size() : data_.size();
+    if (before + data.size() + 1 > max_event_) {
+        failed_ = true;
+    } else if (lines_++ == 0) {
+        data_ = data;
+        if (line_used_) {
+            hold_data();
+        }
+    } else {
+        hold_data();
+        joined_.append(1, '\n').append(data);
+    }
+}
+
+// Copies what still points into bytes that are about to go. Whether it was copied is a flag and not
+// a view of the copy, so that a Parser may be moved.
+void Parser::hold_data() {
+    if (!data_held_) {
+        joined_.assign(data_);
+        data_held_ = true;
+    }
+}
+
+void Parser::hold_name() {
+    if (!name_held_ && !name_.empty()) {
+        name_kept_.assign(name_);
+        name_held_ = true;
+    }
+}
+
+void Parser::keep() {
+    if (lines_ != 0) {
+        hold_data();
+    }
+    hold_name();
+}
+
+void Parser::forget() {
+    delivered_ = false;
+    lines_ = 0;
+    data_ = {};
+    name_ = {};
+    data_held_ = name_held_ = false;
+    // One large event must not hold its memory for the rest of a long, quiet stream.
+    constexpr size_t kKeepMax = 1 << 10;
+    if (joined_.capacity() > kKeepMax) {
+        joined_ = {};
+    }
+    if (tail_.capacity() > kKeepMax && (tail_.empty() || line_used_)) {
+        tail_ = {};
+        line_used_ = false;
+    }
+}
+
+bool Parser::deliver(Event& event) {
+    event.name = name_held_ ? std::string_view(name_kept_) : name_;
+    event.data = data_held_ ? std::string_view(joined_) : data_;
+    delivered_ = true;
+    return true;
+}
+
+void write_data(std::string& out, std::string_view data) {
+    out.append("data: ").append(data).append("\n\n");
+}
+
+void write_event(std::string& out, std::string_view name, std::string_view data) {
+    out.append("event: ").append(name).append("\ndata: ").append(data).append("\n\n");
+}
+
+}  // namespace belay::sse

@@ -502,11 +502,11 @@ Result<void> read_member(std::string_view body, const Known& known, const Item& 
     return {};
 }
 
-const Known* recognise(std::string_view raw_key, std::string& scratch) {
-    if (raw_key.find('\\') == std::string_view::npos) {
-        return find_known(raw_key);
+const Known* recognise(const Item& item, std::string& scratch) {
+    if (!item.key_escaped) {
+        return find_known(item.key);
     }
-    auto key = json::parse('"' + std::string(raw_key) + '"');
+    auto key = json::parse('"' + std::string(item.key) + '"');
     scratch = key.ok() ? std::string(key->as_string()) : std::string();
     return find_known(scratch);
 }
@@ -526,7 +526,7 @@ Result<ChatFacts> scan_top(std::string_view body, std::string_view path_model) {
     std::string scratch;
     Item item;
     for (Walker walk(body, facts.root); walk.next(item);) {
-        const Known* known = recognise(item.key, scratch);
+        const Known* known = recognise(item, scratch);
         if (known == nullptr) {
             facts.members.push_back({item, item.key, false});
             continue;

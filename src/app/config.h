@@ -1,0 +1,107 @@
+#pragma once
+// A whole configuration: LiteLLM's config.yaml read, checked and turned into what the gateway works
+// with. Immutable once loaded; a reload makes a new one. main and reload call load_config(), `belay
+// check` shows the same diagnostics. Reads files and (through Env) environment variables; never
+// writes, never logs, never touches the network.
+//
+// An unknown key never fails. A wrong value does (Diagnostic::fatal): start-up exits 78 and a
+// reload keeps the old configuration. An invalid deployment is left out and reported.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "app/config_diagnostic.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "routing/table.h"
+
+namespace belay::app {
+
+// Looks an environment variable up; nullopt when it is unset. Only process_env() asks the process.
+using Env = std::function<std::optional<std::string>(std::string_view name)>;
+[[nodiscard]] Env process_env();
+// For tests and demos.
+[[nodiscard]] Env map_env(std::map<std::string, std::string, std::less<>> variables);
+
+struct ServerSettings {
+    std::optional<std::string> host;
+    std::optional<uint16_t> port;
+    std::optional<uint16_t> auth_port;
+};
+
+struct GeneralSettings {
+    Secret master_key;    // general_settings.master_key, else LITELLM_MASTER_KEY; empty = none
+    Secret database_url;  // general_settings.database_url, else DATABASE_URL; empty = embedded
+    std::string litellm_key_header_name;
+    bool store_prompts_in_spend_logs = false;
+    bool store_model_in_db = false;
+    bool disable_spend_logs = false;
+    bool allow_public_health_readiness_details = false;
+    bool dangerously_permit_weak_or_unset_master_key = false;
+    std::optional<double> max_request_size_mb;
+};
+
+struct LitellmSettings {
+    bool json_logs = false;
+    bool set_verbose = false;
+    bool check_provider_endpoint = false;
+    bool always_include_stream_usage = false;
+};
+
+// One value as the file set it, for describe_changes(). Secrets are kept as a digest only.
+struct Effective {
+    std::string shown;   // compact JSON; "" for secrets
+    std::string digest;  // SHA-256 of the value
+    bool reloadable = true;
+    bool operator==(const Effective&) const = default;
+};
+
+struct Config {
+    std::string path;                // the main file, "" for the built-in configuration
+    std::vector<std::string> files;  // every file that was read, for watching
+    bool built_in_models = false;    // model_list was absent: the default chain is served
+    routing::Table table;
+    ServerSettings server;
+    GeneralSettings general;
+    LitellmSettings litellm;
+    // To be exported to the process before anything else reads it; already seen by os.environ/.
+    std::vector<std::pair<std::string, std::string>> environment_variables;
+    std::vector<Diagnostic> diagnostics;                  // by file and line
+    std::map<std::string, Effective> effective;           // "router_settings.num_retries" -> value
+    std::map<std::string, Effective> deployment_digests;  // deployment id -> its entry
+
+    [[nodiscard]] bool has_errors() const;
+    // Must not be used: refuse to start (exit 78), keep the old one on reload.
+    [[nodiscard]] bool is_fatal() const;
+};
+
+// The file to read: `asked` (from --config), else CONFIG_FILE_PATH, else config.yaml in the working
+// directory when there is one, else "" (use default_config).
+[[nodiscard]] std::string find_config_path(std::string_view asked, const Env& env);
+
+// Fails only when a file cannot be read or is no YAML: the error's message has file, line and
+// column. `problem`, when given, receives the same finding with its parts.
+[[nodiscard]] Result<Config> load_config(const std::string& path, const Env& env,
+                                         Diagnostic* problem = nullptr);
+// The same from text that is already in memory; `name` is what diagnostics call it, and includes
+// are relative to it.
+[[nodiscard]] Result<Config> load_config_text(std::string_view text, const std::string& name,
+                                              const Env& env, Diagnostic* problem = nullptr);
+
+// What is served without any file: Opus, then Gemini 3 Pro, then GPT-5 mini, embeddings, any other
+// Copilot model by its name, and "*" with the same chain.
+[[nodiscard]] Config default_config(const Env& env);
+
+// What a reload changes, one line each, for the log: models added, removed, changed; settings with
+// both values (never a secret's); keys that need a restart are marked so.
+[[nodiscard]] std::vector<std::string> describe_changes(const Config& before, const Config& after);
+// The changed keys that take effect only after a restart ("server_settings.port").
+[[nodiscard]] std::vector<std::string> changed_restart_keys(const Config& before,
+                                                            const Config& after);
+
+}  // namespace belay::app

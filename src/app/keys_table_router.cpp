@@ -1,0 +1,162 @@
+// Rows for router_settings and for the mappings nested in other sections. Meanings follow LiteLLM's
+// documentation.
+#include "app/keys_table_rows.h"
+
+namespace belay::app::rows {
+namespace {
+
+// clang-format off
+using enum Section;
+
+constexpr std::string_view kStrategies =
+    "simple-shuffle|least-busy|usage-based-routing|usage-based-routing-v2|latency-based-routing|"
+    "cost-based-routing|provider-budget-routing";
+
+constexpr Key kRows[] = {
+    {router_settings, "routing_strategy", choice, "simple-shuffle", "How one of several deployments is picked; simple-shuffle is what is done so far", kReload, supported, kStrategies},
+    {router_settings, "routing_strategy_args", map, "", "Options of the strategy", kReload, accepted, ""},
+    {router_settings, "num_retries", count, "2", "Attempts after the first", kReload, supported, ""},
+    {router_settings, "timeout", seconds, "6000", "Longest time for a whole call", kReload, supported, ""},
+    {router_settings, "stream_timeout", seconds, "timeout", "Longest time until a stream begins", kReload, supported, ""},
+    {router_settings, "ttft_timeout", seconds, "", "Longest time to the first token", kReload, accepted, ""},
+    {router_settings, "stream_idle_timeout", seconds, "", "Longest silence inside a stream", kReload, accepted, ""},
+    {router_settings, "retry_after", seconds, "0", "Shortest wait between attempts", kReload, supported, ""},
+    {router_settings, "retry_policy", map, "", "Attempts by kind of failure", kReload, accepted, ""},
+    {router_settings, "model_group_retry_policy", map, "", "Attempts by model and kind of failure", kReload, accepted, ""},
+    {router_settings, "allowed_fails", count, "", "Failures in a minute before a deployment rests", kReload, supported, ""},
+    {router_settings, "allowed_fails_policy", map, "", "The same by kind of failure", kReload, accepted, ""},
+    {router_settings, "cooldown_time", seconds, "5", "How long a failing deployment rests; 0 = never", kReload, supported, ""},
+    {router_settings, "disable_cooldowns", boolean, "false", "Deployments never rest", kReload, supported, ""},
+    {router_settings, "fallbacks", fallback_map, "", "Models that answer when one cannot: a list of {model: [next, ...]}", kReload, supported, ""},
+    {router_settings, "context_window_fallbacks", fallback_map, "", "The same for prompts that are too long", kReload, supported, ""},
+    {router_settings, "content_policy_fallbacks", fallback_map, "", "The same for refused content", kReload, supported, ""},
+    {router_settings, "default_fallbacks", fallbacks, "", "Fallbacks of every model that has none of its own", kReload, supported, ""},
+    {router_settings, "max_fallbacks", count, "5", "Longest chain", kReload, supported, ""},
+    {router_settings, "enable_weighted_failover", boolean, "false", "Another deployment of the same name before any fallback, which is always done", kReload, ignored, ""},
+    {router_settings, "enable_pre_call_checks", boolean, "false", "Skip deployments whose context is too small", kReload, supported, ""},
+    {router_settings, "optional_pre_call_checks", list, "", "Further checks", kReload, accepted, ""},
+    {router_settings, "model_group_affinity_config", map, "", "Keep sessions on one deployment", kReload, accepted, ""},
+    {router_settings, "deployment_affinity_ttl_seconds", seconds, "3600", "For how long", kReload, accepted, ""},
+    {router_settings, "enable_tag_filtering", boolean, "false", "Tag routing", kReload, supported, ""},
+    {router_settings, "tag_filtering_match_any", boolean, "true", "One common tag is enough", kReload, supported, ""},
+    {router_settings, "model_group_alias", map, "", "Other names of models: {alias: model} or {alias: {model: ..., hidden: true}}", kReload, supported, ""},
+    {router_settings, "default_litellm_params", map, "", "litellm_params of every deployment that does not set them", kReload, supported, ""},
+    {router_settings, "default_max_parallel_requests", count, "", "Calls at the same time per deployment", kReload, accepted, ""},
+    {router_settings, "redis_host", text, "", "Redis for shared routing state", kRestart, accepted, ""},
+    {router_settings, "redis_port", port, "", "Redis for shared routing state", kRestart, accepted, ""},
+    {router_settings, "redis_password", secret, "", "Redis for shared routing state", kRestart, accepted, ""},
+    {router_settings, "redis_url", secret, "", "Redis for shared routing state", kRestart, accepted, ""},
+    {router_settings, "redis_db", count, "", "Redis for shared routing state", kRestart, accepted, ""},
+    {router_settings, "cache_kwargs", map, "", "Options of the Redis client", kRestart, accepted, ""},
+    {router_settings, "cache_responses", boolean, "false", "Response cache", kReload, accepted, ""},
+    {router_settings, "caching_groups", list, "", "Models that share cached replies", kReload, accepted, ""},
+    {router_settings, "client_ttl", seconds, "3600", "Connections are kept by the pool's own rules", kReload, ignored, ""},
+    {router_settings, "provider_budget_config", map, "", "Budgets by provider", kReload, accepted, ""},
+    {router_settings, "routing_groups", list, "", "Strategies by model", kReload, accepted, ""},
+    {router_settings, "search_tools", list, "", "Search providers", kReload, accepted, ""},
+    {router_settings, "guardrail_list", list, "", "Guardrails", kReload, accepted, ""},
+    {router_settings, "plugins", list, "", "Plugins", kReload, accepted, ""},
+    {router_settings, "polling_interval", seconds, "", "Request scheduling", kReload, accepted, ""},
+    {router_settings, "default_priority", count, "", "Request scheduling", kReload, accepted, ""},
+    {router_settings, "debug_level", text, "INFO", "Debug logs; prefer --detailed_debug", kReload, ignored, ""},
+    {router_settings, "set_verbose", boolean, "false", "Debug logs; prefer --detailed_debug", kReload, ignored, ""},
+
+    {model_group_alias, "model", text, "", "The model that is meant", kReload, supported, ""},
+    {model_group_alias, "hidden", boolean, "false", "Usable, but not listed", kReload, supported, ""},
+
+    {retry_policy, "BadRequestErrorRetries", count, "", "Attempts after a refused request", kReload, accepted, ""},
+    {retry_policy, "AuthenticationErrorRetries", count, "", "Attempts after a refused key", kReload, accepted, ""},
+    {retry_policy, "TimeoutErrorRetries", count, "", "Attempts after a timeout", kReload, accepted, ""},
+    {retry_policy, "RateLimitErrorRetries", count, "", "Attempts after a rate limit", kReload, accepted, ""},
+    {retry_policy, "ContentPolicyViolationErrorRetries", count, "", "Attempts after refused content", kReload, accepted, ""},
+    {retry_policy, "InternalServerErrorRetries", count, "", "Attempts after a server error", kReload, accepted, ""},
+
+    {allowed_fails_policy, "BadRequestErrorAllowedFails", count, "", "Failures before a rest", kReload, accepted, ""},
+    {allowed_fails_policy, "AuthenticationErrorAllowedFails", count, "", "Failures before a rest", kReload, accepted, ""},
+    {allowed_fails_policy, "TimeoutErrorAllowedFails", count, "", "Failures before a rest", kReload, accepted, ""},
+    {allowed_fails_policy, "RateLimitErrorAllowedFails", count, "", "Failures before a rest", kReload, accepted, ""},
+    {allowed_fails_policy, "ContentPolicyViolationErrorAllowedFails", count, "", "Failures before a rest", kReload, accepted, ""},
+    {allowed_fails_policy, "InternalServerErrorAllowedFails", count, "", "Failures before a rest", kReload, accepted, ""},
+
+    {credential, "credential_name", text, "", "The name that litellm_credential_name gives", kReload, supported, ""},
+    {credential, "credential_values", map, "", "api_key, api_base, api_version, ...: used where a deployment does not set them", kReload, supported, ""},
+    {credential, "credential_info", map, "", "For people", kReload, supported, ""},
+
+    {mcp_server, "url", url, "", "Address of the server", kReload, accepted, ""},
+    {mcp_server, "transport", choice, "http", "How it is spoken to", kReload, accepted, "sse|http|stdio|streamable_http"},
+    {mcp_server, "auth_type", choice, "none", "How Belay signs in", kReload, accepted, "none|api_key|bearer_token|basic|authorization|oauth2|aws_sigv4|token"},
+    {mcp_server, "auth_value", secret, "", "Its secret", kReload, accepted, ""},
+    {mcp_server, "authentication_token", secret, "", "Its secret", kReload, accepted, ""},
+    {mcp_server, "authorization_url", url, "", "OAuth2", kReload, accepted, ""},
+    {mcp_server, "token_url", url, "", "OAuth2", kReload, accepted, ""},
+    {mcp_server, "client_id", text, "", "OAuth2", kReload, accepted, ""},
+    {mcp_server, "client_secret", secret, "", "OAuth2", kReload, accepted, ""},
+    {mcp_server, "scopes", list, "", "OAuth2", kReload, accepted, ""},
+    {mcp_server, "static_headers", any, "", "Headers always sent", kReload, accepted, ""},
+    {mcp_server, "extra_headers", any, "", "Headers passed on from the client", kReload, accepted, ""},
+    {mcp_server, "allowed_tools", list, "", "Tools that are offered", kReload, accepted, ""},
+    {mcp_server, "disallowed_tools", list, "", "Tools that are not", kReload, accepted, ""},
+    {mcp_server, "allowed_params", map, "", "Parameters by tool", kReload, accepted, ""},
+    {mcp_server, "access_groups", list, "", "Who may use it", kReload, accepted, ""},
+    {mcp_server, "mcp_access_groups", list, "", "Who may use it", kReload, accepted, ""},
+    {mcp_server, "allow_all_keys", boolean, "false", "Every key may use it", kReload, accepted, ""},
+    {mcp_server, "command", text, "", "Program of a stdio server", kReload, accepted, ""},
+    {mcp_server, "args", list, "", "Its arguments", kReload, accepted, ""},
+    {mcp_server, "env", any, "", "Its environment", kReload, accepted, ""},
+    {mcp_server, "spec_path", text, "", "An OpenAPI file to make tools from", kReload, accepted, ""},
+    {mcp_server, "spec_version", text, "", "MCP version", kReload, accepted, ""},
+    {mcp_server, "description", text, "", "For people", kReload, accepted, ""},
+    {mcp_server, "mcp_info", map, "", "For people", kReload, accepted, ""},
+    {mcp_server, "alias", text, "", "Short name", kReload, accepted, ""},
+    {mcp_server, "server_id", text, "", "Stable id", kReload, accepted, ""},
+    {mcp_server, "timeout", seconds, "", "Longest time for a call", kReload, accepted, ""},
+
+    {mcp_semantic_tool_filter, "enabled", boolean, "false", "Turns the filter on", kReload, accepted, ""},
+    {mcp_semantic_tool_filter, "embedding_model", text, "", "Model that compares request and tools", kReload, accepted, ""},
+    {mcp_semantic_tool_filter, "top_k", count, "5", "Tools that are kept", kReload, accepted, ""},
+    {mcp_semantic_tool_filter, "similarity_threshold", number, "0.3", "Likeness that a tool needs", kReload, accepted, ""},
+
+    {cache_params, "type", choice, "redis", "Where replies are kept", kReload, accepted, "local|redis|redis-semantic|qdrant-semantic|valkey-semantic|s3|gcs|disk|azure-blob"},
+    {cache_params, "ttl", seconds, "", "For how long", kReload, accepted, ""},
+    {cache_params, "namespace", text, "", "Prefix of cache keys", kReload, accepted, ""},
+    {cache_params, "host", text, "", "Redis", kReload, accepted, ""},
+    {cache_params, "port", any, "", "Redis", kReload, accepted, ""},
+    {cache_params, "password", secret, "", "Redis", kReload, accepted, ""},
+    {cache_params, "url", secret, "", "Redis", kReload, accepted, ""},
+    {cache_params, "ssl", boolean, "false", "Redis", kReload, accepted, ""},
+    {cache_params, "mode", choice, "default_on", "default_off: only requests that ask for it", kReload, accepted, "default_on|default_off"},
+    {cache_params, "max_connections", count, "", "Redis", kReload, accepted, ""},
+    {cache_params, "default_in_memory_ttl", seconds, "", "For how long in memory", kReload, accepted, ""},
+    {cache_params, "default_in_redis_ttl", seconds, "", "For how long in Redis", kReload, accepted, ""},
+    {cache_params, "supported_call_types", list, "", "Which calls are cached", kReload, accepted, ""},
+    {cache_params, "redis_startup_nodes", list, "", "Redis cluster", kReload, accepted, ""},
+    {cache_params, "service_name", text, "", "Redis sentinel", kReload, accepted, ""},
+    {cache_params, "sentinel_nodes", list, "", "Redis sentinel", kReload, accepted, ""},
+    {cache_params, "similarity_threshold", number, "", "Semantic cache", kReload, accepted, ""},
+    {cache_params, "redis_semantic_cache_embedding_model", text, "", "Semantic cache", kReload, accepted, ""},
+    {cache_params, "qdrant_semantic_cache_embedding_model", text, "", "Semantic cache", kReload, accepted, ""},
+    {cache_params, "s3_bucket_name", text, "", "S3", kReload, accepted, ""},
+    {cache_params, "gcs_bucket_name", text, "", "GCS", kReload, accepted, ""},
+    {cache_params, "disk_cache_dir", text, "", "Disk", kReload, accepted, ""},
+    {cache_params, "enable_caching_on_provider_specific_optional_params", boolean, "false", "Unknown parameters count", kReload, accepted, ""},
+
+    {pass_through_endpoint, "path", text, "", "Route on this gateway", kReload, accepted, ""},
+    {pass_through_endpoint, "target", url, "", "Where it leads", kReload, accepted, ""},
+    {pass_through_endpoint, "auth", boolean, "false", "Asks for a key", kReload, accepted, ""},
+    {pass_through_endpoint, "headers", map, "", "Headers that are sent", kReload, accepted, ""},
+    {pass_through_endpoint, "forward_headers", boolean, "false", "Headers of the client too", kReload, accepted, ""},
+    {pass_through_endpoint, "include_subpath", boolean, "false", "Everything below the path too", kReload, accepted, ""},
+    {pass_through_endpoint, "timeout", seconds, "", "Its time limit", kReload, accepted, ""},
+    {pass_through_endpoint, "methods", list, "", "HTTP methods", kReload, accepted, ""},
+    {pass_through_endpoint, "default_query_params", map, "", "Query parameters", kReload, accepted, ""},
+    {pass_through_endpoint, "cost_per_request", number, "", "US$ per call", kReload, accepted, ""},
+    {pass_through_endpoint, "guardrails", any, "", "Checks", kReload, accepted, ""},
+    {pass_through_endpoint, "id", text, "", "Stable id", kReload, accepted, ""},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Key> router_rows() { return kRows; }
+
+}  // namespace belay::app::rows

@@ -130,29 +130,29 @@ def count_instructions(bench, kind, requests, stream):
 def memory(bench, plan):
     """Resident memory at rest, and what each open, quiet stream adds to it."""
     results = {}
-    n = plan["streams"]
-    bench.control("/_sim/faults", {"fault": "stall_after_content", "stream": True})
-    try:
+    with bench.upstream({"hold_seconds": 300}):
         for kind in (Nginx, HAProxy, Belay):
             c = bench.make(kind).start()
             try:
                 load(c, "count", c.body_file(False), c.path, "--count", 64, "--connections", 4)
                 idle = settled_rss(c)
-                log = OUT / f"hold-{c.name}.log"
-                holder = Process([LOAD, "hold", c.address, "--path", stream_path(c), "--body", str(c.body_file(True)),
-                                  "--header", f"Authorization: Bearer {KEY}", "--count", str(n)], OTHER_CORE, log,
-                                 stdin=subprocess.PIPE)
-                try:
-                    wait_held(holder, n)
-                    held = settled_rss(c)
-                finally:
-                    holder.stop()
-                results[c.name] = {"idle_mib": [idle / 1024], "stream_kib": [(held - idle) / n]}
+                held = hold_streams(c, plan["streams"])
+                results[c.name] = {"idle_mib": [idle / 1024], "stream_kib": [(held - idle) / plan["streams"]]}
             finally:
                 c.stop()
-    finally:
-        bench.control("/_sim/reset", {})
     return results
+
+
+def hold_streams(c, n):
+    """Opens n streams, each past its first event and then quiet; returns the resident size in KiB."""
+    holder = Process([LOAD, "hold", c.address, "--path", stream_path(c), "--body", str(c.body_file(True)),
+                      "--header", f"Authorization: Bearer {KEY}", "--count", str(n)], OTHER_CORE,
+                     OUT / f"hold-{c.name}.log", stdin=subprocess.PIPE)
+    try:
+        wait_held(holder, n)
+        return settled_rss(c)
+    finally:
+        holder.stop()
 
 
 def wait_held(holder, n):

@@ -1,4 +1,5 @@
 """The contenders and their upstream: how each is started, pinned, watched and stopped."""
+import contextlib
 import json
 import os
 import pathlib
@@ -258,18 +259,32 @@ class Bench:
         for tool in ["nginx", "haproxy", "wrk", "taskset"]:
             if not shutil.which(tool):
                 raise SystemExit(f"bench: {tool} is missing; make bench installs it")
-        scenario = OUT / "scenario.json"
-        scenario.write_text(json.dumps({"bench": True}))
-        self.simulator = Process([BELAY, "sim", "--port", "0", "--scenario", str(scenario)], OTHER_CORE,
-                                 OUT / "sim.log")
-        self.upstream_port = self.wait_for_simulator()
-        self.upstream_headers = self.identity()
+        self.start_simulator({"enabled": True})
         return self
 
     def __exit__(self, *_):
         for contender in self.contenders:
             contender.stop()
         self.simulator.stop()
+
+    @contextlib.contextmanager
+    def upstream(self, spec):
+        """For a while, an upstream of another kind."""
+        self.simulator.stop()
+        self.start_simulator({"enabled": True, **spec})
+        try:
+            yield
+        finally:
+            self.simulator.stop()
+            self.start_simulator({"enabled": True})
+
+    def start_simulator(self, spec):
+        scenario = OUT / "scenario.json"
+        scenario.write_text(json.dumps({"bench": spec}))
+        self.simulator = Process([BELAY, "sim", "--port", "0", "--scenario", str(scenario)], OTHER_CORE,
+                                 OUT / "sim.log")
+        self.upstream_port = self.wait_for_simulator()
+        self.upstream_headers = self.identity()
 
     def wait_for_simulator(self) -> int:
         deadline = time.monotonic() + 10
@@ -297,9 +312,6 @@ class Bench:
                 "GITHUB_COPILOT_ACCESS_TOKEN_URL": base + "/login/oauth/access_token",
                 "GITHUB_COPILOT_API_KEY_URL": base + "/copilot_internal/v2/token",
                 "GITHUB_COPILOT_API_BASE": base}
-
-    def control(self, path, body, method="POST"):
-        return fetch(f"http://127.0.0.1:{self.upstream_port}{path}", body)
 
     def body_file(self, model, stream):
         path = OUT / f"body-{model.replace('/', '-')}-{'stream' if stream else 'plain'}.json"

@@ -149,7 +149,7 @@ class Nginx(Contender):
         conf.write_text(f"""
 daemon off; master_process {'off' if self.single else 'on'}; worker_processes 1; pid {OUT}/nginx.pid;
 error_log {OUT}/nginx-error.log error; worker_rlimit_nofile {files()};
-events {{ worker_connections {min(files(), 20000) - 100}; }}
+events {{ worker_connections {min(files() - 100, 12000)}; }}
 http {{
     access_log off; keepalive_requests 1000000000; client_max_body_size 32m;
     client_body_temp_path {OUT}/tmp; proxy_temp_path {OUT}/tmp; fastcgi_temp_path {OUT}/tmp;

@@ -216,15 +216,23 @@ def test_the_sign_in_page_is_on_both_ports(belay):
         assert page.status == 200 and page.headers.get_content_type() == "text/html"
 
 
-def test_two_belays_of_one_home_do_not_fight(make, sim):
+def test_two_belays_may_share_a_sign_in(make, sim):
     first = make.belay(sim)
-    second = make.belay(sim)
+    second = make.belay(sim, env={"BELAY_DATA_DIR": str(make.home / "other")})
     assert first.chat().status == 200 and second.chat().status == 200
+
+
+def test_two_belays_never_share_their_data(make, sim, belay):
+    """The second stops at once and says who holds the folder."""
+    done = run_to_end(make.home, ["serve", "--port", 0, "--auth-port", 0], sim.env())
+    assert done.returncode != 0
+    assert str(belay.program.popen.pid) in done.stdout + done.stderr
 
 
 def test_an_occupied_port_is_told_plainly(make, belay):
     port = belay.url.rsplit(":", 1)[1]
-    done = run_to_end(make.home, ["serve", "--port", port, "--auth-port", 0])
+    done = run_to_end(make.home, ["serve", "--port", port, "--auth-port", 0],
+                      {"BELAY_DATA_DIR": str(make.home / "other")})
     assert done.returncode != 0
     assert port in done.stdout + done.stderr
 

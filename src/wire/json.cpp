@@ -236,7 +236,6 @@ Value::Value(double n) {
         data_ = Number{to_text(n)};
     }
 }
-Value::Value(Object o) : data_(std::move(o)) {}
 
 Value Value::array(std::initializer_list<Value> items) { return Array(items); }
 Value Value::object(std::initializer_list<Member> members) { return Object(members); }

@@ -36,20 +36,26 @@ struct Number {
 
 class Value {
   public:
-    Value() = default;  // null
-    Value(std::nullptr_t) {}
-    Value(bool b) : data_(b) {}
-    Value(int n) : Value(static_cast<int64_t>(n)) {}
-    Value(unsigned n) : Value(static_cast<int64_t>(n)) {}
+    // Defined below Member: before it the variant is not complete.
+    Value();  // null
+    Value(std::nullptr_t);
+    Value(bool b);
+    Value(int n);
+    Value(unsigned n);
     Value(int64_t n);
     Value(uint64_t n);
     Value(double n);  // shortest text that reads back the same; NaN and infinities become null
-    Value(const char* s) : data_(std::string(s)) {}
-    Value(std::string_view s) : data_(std::string(s)) {}
-    Value(std::string s) : data_(std::move(s)) {}
-    Value(Number n) : data_(std::move(n)) {}
-    Value(Array a) : data_(std::move(a)) {}
+    Value(const char* s);
+    Value(std::string_view s);
+    Value(std::string s);
+    Value(Number n);
+    Value(Array a);
     Value(Object o);
+    Value(const Value&);
+    Value(Value&&) noexcept;
+    Value& operator=(const Value&);
+    Value& operator=(Value&&) noexcept;
+    ~Value();
 
     [[nodiscard]] static Value array(std::initializer_list<Value> items = {});
     [[nodiscard]] static Value object(std::initializer_list<Member> members = {});
@@ -98,6 +104,23 @@ struct Member {
     Value value;
     bool operator==(const Member&) const = default;
 };
+
+inline Value::Value() = default;
+inline Value::Value(const Value&) = default;
+inline Value::Value(Value&&) noexcept = default;
+inline Value& Value::operator=(const Value&) = default;
+inline Value& Value::operator=(Value&&) noexcept = default;
+inline Value::~Value() = default;
+inline Value::Value(std::nullptr_t) {}
+inline Value::Value(bool b) : data_(b) {}
+inline Value::Value(int n) : Value(static_cast<int64_t>(n)) {}
+inline Value::Value(unsigned n) : Value(static_cast<int64_t>(n)) {}
+inline Value::Value(const char* s) : data_(std::string(s)) {}
+inline Value::Value(std::string_view s) : data_(std::string(s)) {}
+inline Value::Value(std::string s) : data_(std::move(s)) {}
+inline Value::Value(Number n) : data_(std::move(n)) {}
+inline Value::Value(Array a) : data_(std::move(a)) {}
+inline Value::Value(Object o) : data_(std::move(o)) {}
 
 // Duplicate keys in one object are refused (they are how a filter is fooled).
 [[nodiscard]] Result<Value> parse(std::string_view text, const Limits& limits = {});

@@ -108,7 +108,7 @@ class Simulator:
 
     def fault(self, name, model=None, **rule):
         """From now on the calls that match fail so."""
-        self.control("/_sim/faults", [{"fault": name, **({"model": bare(model)} if model else {}), **rule}])
+        self.control("/_sim/faults?add=1", [{"fault": name, **({"model": bare(model)} if model else {}), **rule}])
 
     def no_quota(self, *models, fault="quota_exceeded", **rule):
         for model in models:
@@ -117,15 +117,15 @@ class Simulator:
     def state(self):
         return self.control("/_sim/state")
 
-    def counter(self, name):
-        return self.state()["counters"].get(name, 0)
+    def exchanges(self):
+        return self.state()["token_exchanges"]
 
     def calls(self):
         """Every model call that reached Copilot: (model, status), in order."""
         return [(c["model"], c["status"]) for c in self.requests() if c.get("model")]
 
     def requests(self):
-        return self.control("/_sim/log")["requests"]
+        return self.control("/_sim/requests?last=2000")["requests"]
 
     def env(self):
         return {"GITHUB_COPILOT_DEVICE_CODE_URL": self.url + "/login/device/code",

@@ -12,7 +12,7 @@ async function control(path, options) {
 }
 
 export const fault = (name, model) =>
-  control("/_sim/faults", {
+  control("/_sim/faults?add=1", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify([{ fault: name, model: model.replace("github_copilot/", "") }]),

@@ -190,7 +190,7 @@ def test_no_secret_and_no_prompt_in_the_log(make, sim):
 
 
 def test_a_token_from_the_environment_is_enough(make, sim):
-    belay = make.belay(sim, signed_in=False, env={"GITHUB_COPILOT_ACCESS_TOKEN": GITHUB_TOKEN})
+    belay = make.belay(sim, signed_in=False, env={"GITHUB_COPILOT_TOKEN": GITHUB_TOKEN})
     assert belay.chat().status == 200
 
 

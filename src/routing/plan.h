@@ -12,9 +12,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "routing/outcome.h"
 #include "routing/table.h"
 
@@ -22,11 +24,11 @@ namespace belay::routing {
 
 // What routing needs to know of a request.
 struct Query {
-    std::string model;                       // as the client sent it (or the path's)
+    std::string model;  // as the client sent it (or the path's)
     Mode mode = Mode::chat;
     bool needs_tools = false;
     bool needs_vision = false;
-    int64_t prompt_tokens_estimate = 0;      // bytes / 4 when nothing better is known
+    int64_t prompt_tokens_estimate = 0;  // bytes / 4 when nothing better is known
     std::vector<std::string> tags;
     // Request-level switches (body keys of litellm-surface §2.3).
     std::optional<std::vector<FallbackTarget>> fallbacks;
@@ -40,6 +42,9 @@ struct Query {
 };
 
 // Cooldowns of this process: thread-safe, shared by all loops. Cheap when nothing is cooling.
+// A row belongs to one deployment, or to one model of a deployment whose name holds a '*'. When a
+// cooldown is over, one caller at a time may probe; a success closes it, a failure opens it again
+// for longer (docs/decisions, "How routing reacts").
 class Health {
   public:
     Health();
@@ -48,13 +53,22 @@ class Health {
         bool cooling = false;
         Mono until{};
         Cause cause = Cause::success;
-        bool probe = false;  // this caller may try it once although it cools
+        bool probe = false;  // claim_probe() would succeed: tried one at a time although it cools
     };
-    [[nodiscard]] Cooling look(const Deployment& deployment, Mono now);
-    // Reports an attempt's result; decides about a cooldown (litellm-surface §7.7, reliability §4.6;
-    // quota causes cool until the stated reset, clamped to 1 min .. 31 days).
+    [[nodiscard]] Cooling look(const Deployment& deployment, Mono now,
+                               std::string_view upstream_model = {}) const;
+    // Takes the one probe of a target that cools or has just stopped cooling; true when nothing is
+    // known against it. The claim ends with report() or after 10 s.
+    [[nodiscard]] bool claim_probe(const Deployment& deployment, Mono now,
+                                   std::string_view upstream_model = {});
+    // Reports an attempt's result; decides about a cooldown (litellm-surface §7.7, reliability
+    // §4.6; quota causes cool until the stated reset, clamped to 1 min .. 31 days). `group_size`
+    // counts what the request could be served by instead, itself included: 1 = nothing else.
     void report(const Deployment& deployment, const Outcome& outcome, const Settings& settings,
-                size_t group_size, Mono now, Wall wall);
+                size_t group_size, Mono now, Wall wall, std::string_view upstream_model = {});
+    // Retry tokens: each request brings 0.2, each repeated try of one target takes 1.
+    void admit_request();
+    [[nodiscard]] bool take_retry();
     void clear();
     struct Row {
         std::string deployment_id, group, model;
@@ -73,7 +87,8 @@ struct Considered {
     std::string group;
     std::string deployment_id;
     std::string model;    // upstream model
-    std::string verdict;  // "taken", "cooling: quota_month until ...", "no vision", "context 128000 < ~190000"
+    std::string verdict;  // "taken", "cooling: quota_month until ...", "no vision", "context 128000
+                          // < ~190000"
 };
 
 struct Plan;  // opaque: see plan.cpp
@@ -100,9 +115,15 @@ struct Step {
     // Adjustments asked for by the outcome before (same deployment again):
     bool refresh_token = false;
     bool switch_endpoint = false;
-    std::vector<std::string> strip;                // members to drop from the body
-    milliseconds delay{0};                         // for wait, and before attempt
-    Error error;                                   // for stop: what the client is told
+    std::vector<std::string> strip;  // members to drop from the body (bad_parameter.h)
+    std::vector<std::pair<std::string, std::string>> rename;  // members to rename: old, new
+    bool vision_header = false;      // send Copilot-Vision-Request whatever the body
+    bool new_item_ids = false;       // send no upstream item ids
+    bool other_api_version = false;  // send another API version, or none
+    bool fresh_connection = false;   // not a pooled connection
+    bool probe = false;              // the one probe of a target that cooled
+    milliseconds delay{0};           // for wait, and before attempt
+    Error error;                     // for stop: what the client is told
 };
 
 // The next step. `random` in [0,1) drives the shuffle and the jitter.

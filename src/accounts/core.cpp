@@ -159,15 +159,10 @@ void AccountService::Core::join(const TicketPtr& ticket, Ask ask) {
             resolve(ticket, std::move(*error));
             return;
         }
-        exchange();
     }
-    // exchange() may already have an answer (a fetcher that never suspends).
-    if (exchanging_) {
-        waiting_.push_back(ticket);
-    } else if (holds_valid()) {
-        resolve(ticket, credential_);
-    } else {
-        resolve(ticket, to_error(problem_));
+    waiting_.push_back(ticket);
+    if (!exchanging_) {
+        exchange();
     }
 }
 
@@ -365,6 +360,7 @@ void AccountService::Core::reload() {
         const std::string base = checked_base(token->api_base);
         set_credential(std::move(token->token), base, false, token->life);
         phase_ = Phase::signed_in;
+        resolve_all(waiting_, Result<CredentialPtr>(credential_));
         load_account();
     } else if (!same && !github_token_.empty()) {
         phase_ = Phase::starting;

@@ -535,11 +535,12 @@ Outcome classify_stream(std::string_view body, int status, Wall now) {
         const std::string_view line = trim(body.substr(0, end));
         const bool cut = end == std::string_view::npos;
         body = cut ? std::string_view() : body.substr(end + 1);
-        if (cut || line.rfind("data:", 0) != 0) {
+        if (line.rfind("data:", 0) != 0) {
             continue;
         }
         Outcome out = classify_event(line.substr(5), now);
-        if (out.cause != Cause::success) {
+        const bool half = cut && out.cause == Cause::malformed;  // the rest was not kept
+        if (out.cause != Cause::success && !half) {
             out.status = out.status ? out.status : status;
             return out;
         }

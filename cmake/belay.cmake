@@ -37,7 +37,7 @@ endif()
 if(BELAY_STATIC AND NOT BELAY_SANITIZE AND NOT BELAY_FUZZ)
   target_link_options(belay_flags INTERFACE -static-libstdc++ -static-libgcc)
 endif()
-if(BELAY_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+if(BELAY_MOLD)
   target_link_options(belay_flags INTERFACE -fuse-ld=mold)
 endif()
 

@@ -90,8 +90,11 @@ Task<void> HttpConnection::serve() {
             finish_request();
             continue;
         }
-        if (head_.body != http::BodyKind::none && co_await read_body(request) != Got::yes) {
-            break;
+        if (head_.body != http::BodyKind::none) {
+            const Got got = co_await read_body(request);
+            if (got != Got::yes) {
+                break;
+            }
         }
         request.path = head_.target.substr(0, path->size());
         const size_t mark = head_.target.find('?');
@@ -211,10 +214,15 @@ bool HttpConnection::reparse_head() {
     return http::parse_request(in_, server_.limits_.head, head_, error) == http::Parse::done;
 }
 
+std::string HttpConnection::too_large() const {
+    return "the request body is larger than " + std::to_string(server_.limits_.body >> 20) +
+           " MiB";
+}
+
 Task<HttpConnection::Got> HttpConnection::read_body(HttpRequest& request) {
     if (head_.body == http::BodyKind::length && head_.content_length > server_.limits_.body) {
-        co_await refuse(413, "the request body is larger than " +
-                                 std::to_string(server_.limits_.body >> 20) + " MiB");
+        const std::string reason = too_large();
+        co_await refuse(413, reason);
         co_return Got::refused;
     }
     if (server_.body_bytes_.load(std::memory_order_relaxed) > server_.limits_.bodies_in_flight) {
@@ -222,8 +230,10 @@ Task<HttpConnection::Got> HttpConnection::read_body(HttpRequest& request) {
         co_return Got::refused;
     }
     if (head_.expect_continue && in_.size() <= head_.size) {
-        if (co_await conn_.write_all("HTTP/1.1 100 Continue\r\n\r\n",
-                                     deadline(server_.limits_.write_stall)) != Wake::ready) {
+        static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+        const Wake wake =
+            co_await conn_.write_all(kContinue, deadline(server_.limits_.write_stall));
+        if (wake != Wake::ready) {
             co_return Got::closed;
         }
     }
@@ -243,7 +253,9 @@ Task<HttpConnection::Got> HttpConnection::read_sized_body(HttpRequest& request) 
         const Mono started = loop_.now();
         while (in_.size() < request_size_) {
             const auto earned = seconds((in_.size() - head_size) >> 10);
-            if (!co_await read_more(in_, started + milliseconds(10'000) + earned)) {
+            const bool more =
+                co_await read_more(in_, started + milliseconds(10'000) + earned);
+            if (!more) {
                 if (timed_out_) {
                     co_await refuse(408, "the request body did not arrive in time");
                 }
@@ -277,8 +289,8 @@ Task<HttpConnection::Got> HttpConnection::read_chunked_body(HttpRequest& request
                 co_return Got::refused;
             }
             if (body_.size() + step.data.size() > server_.limits_.body) {
-                co_await refuse(413, "the request body is larger than " +
-                                         std::to_string(server_.limits_.body >> 20) + " MiB");
+                const std::string reason = too_large();
+                co_await refuse(413, reason);
                 co_return Got::refused;
             }
             body_.append(step.data);
@@ -296,7 +308,8 @@ Task<HttpConnection::Got> HttpConnection::read_chunked_body(HttpRequest& request
         }
         raw.assign(left);
         const auto earned = seconds(body_.size() >> 10);
-        if (!co_await read_more(raw, started + milliseconds(10'000) + earned)) {
+        const bool more = co_await read_more(raw, started + milliseconds(10'000) + earned);
+        if (!more) {
             if (timed_out_) {
                 co_await refuse(408, "the request body did not arrive in time");
             }
@@ -326,7 +339,11 @@ Task<void> HttpConnection::linger() {
     size_t drained = 0;
     const Mono until = deadline(milliseconds(1000));
     std::string sink;
-    while (drained < (64u << 10) && co_await read_more(sink, until)) {
+    while (drained < (64u << 10)) {
+        const bool more = co_await read_more(sink, until);
+        if (!more) {
+            break;
+        }
         drained += sink.size();
         sink.clear();
     }
@@ -367,15 +384,13 @@ Task<bool> HttpConnection::flush() {
 // --- HttpResponder
 
 Task<bool> HttpResponder::send(int status, std::string_view content_type, std::string_view body,
-                               std::initializer_list<HeaderPair> headers) {
+                               std::string_view more) {
     std::string lines;
     lines.reserve(256);
     if (!content_type.empty()) {
         http::write_header(lines, "Content-Type", content_type);
     }
-    for (const auto& h : headers) {
-        http::write_header(lines, h.name, h.value);
-    }
+    lines += more;
     return send_raw(status, lines, body);
 }
 

@@ -37,6 +37,7 @@ class HttpConnection {
     Task<bool> read_more(std::string& into, Mono deadline);
     Task<void> refuse(int status, std::string_view reason);
     Task<void> linger();
+    [[nodiscard]] std::string too_large() const;
     [[nodiscard]] bool reparse_head();
     [[nodiscard]] Mono deadline(milliseconds from_now) const { return loop_.now() + from_now; }
     void append_head(std::string& out, int status, std::string_view header_lines);

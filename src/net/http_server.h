@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,11 +53,6 @@ struct HttpRequest {
     }
 };
 
-struct HeaderPair {
-    std::string_view name;
-    std::string_view value;
-};
-
 class HttpConnection;
 
 // How a handler answers. Exactly one of send() or begin()…end()/abort() per request.
@@ -66,8 +60,9 @@ class HttpResponder {
   public:
     explicit HttpResponder(HttpConnection& connection) : connection_(connection) {}
     // A whole reply. Adds Date, Content-Length and Connection. False when the client is gone.
+    // `more` is header lines already laid out ("Name: value\r\n"...).
     Task<bool> send(int status, std::string_view content_type, std::string_view body,
-                    std::initializer_list<HeaderPair> headers = {});
+                    std::string_view more = {});
     Task<bool> send(int status, const std::vector<std::pair<std::string, std::string>>& headers,
                     std::string_view body);
     // A reply whose header lines ("Name: value\r\n"...) are already laid out in `header_lines`.

@@ -97,21 +97,20 @@ class Splice {
         uint32_t begin, end;
         std::string with;
     };
-    struct Removal {
+    // A removal (of the item that begins at `at`) or an addition (of `text`).
+    struct Structural {
         Span container;
-        uint32_t begin;  // of the item
-    };
-    struct Addition {
-        Span object;
+        uint32_t at;
         std::string text;
     };
+    using StructuralIterator = std::vector<Structural>::const_iterator;
     void settle_all();
-    void settle(Span container);
+    bool settle_removals(Span container, StructuralIterator removal, StructuralIterator end);
 
     std::string_view text_;
     std::vector<Edit> edits_;
-    std::vector<Removal> removals_;
-    std::vector<Addition> additions_;
+    std::vector<Structural> removals_;
+    std::vector<Structural> additions_;
 };
 
 }  // namespace belay::json

@@ -2,7 +2,6 @@
 // apply(), when all of them are known.
 #include <algorithm>
 
-#include "wire/bytes.h"
 #include "wire/scan.h"
 
 namespace belay::json {
@@ -16,7 +15,7 @@ void Splice::insert(uint32_t at, std::string_view what) {
 }
 
 void Splice::remove(Span container, const Item& item) {
-    removals_.push_back({container, item.whole.begin});
+    removals_.push_back({container, item.whole.begin, {}});
 }
 
 void Splice::add_member(Span object, std::string_view key, std::string_view raw) {
@@ -27,26 +26,63 @@ void Splice::add_member(Span object, std::string_view key, std::string_view raw)
     text.reserve(key.size() + raw.size() + 4);
     write_string(text, key);
     text.append(1, ':').append(raw);
-    additions_.push_back({object, std::move(text)});
+    additions_.push_back({object, 0, std::move(text)});
 }
 
-// Turns the removals and additions of one container into plain edits: a removed item goes with the
-// comma behind it, the removed items at the end with the comma before them.
-void Splice::settle(Span container) {
-    const auto removed = [&](const Item& item) {
-        return std::any_of(removals_.begin(), removals_.end(), [&](const Removal& r) {
-            return r.container == container && r.begin == item.whole.begin;
-        });
+// Turns removals and additions into plain edits, container by container. Both lists are sorted, so
+// that a text with very many edited containers costs no more than its sorting.
+void Splice::settle_all() {
+    const auto by_place = [](const Structural& a, const Structural& b) {
+        if (a.container.begin != b.container.begin) {
+            return a.container.begin < b.container.begin;
+        }
+        return a.at < b.at;
     };
-    const bool only_additions =
-        std::none_of(removals_.begin(), removals_.end(),
-                     [&](const Removal& r) { return r.container == container; });
+    std::stable_sort(removals_.begin(), removals_.end(), by_place);
+    std::stable_sort(additions_.begin(), additions_.end(), by_place);
+    auto removal = removals_.cbegin();
+    auto addition = additions_.cbegin();
+    while (removal != removals_.cend() || addition != additions_.cend()) {
+        const bool has_removal = removal != removals_.cend();
+        const bool has_addition = addition != additions_.cend();
+        const Span container =
+            has_removal && (!has_addition || removal->container.begin <= addition->container.begin)
+                ? removal->container
+                : addition->container;
+        const auto elsewhere = [&container](const Structural& s) {
+            return s.container.begin != container.begin;
+        };
+        const auto removals_end = std::find_if(removal, removals_.cend(), elsewhere);
+        const auto additions_end = std::find_if(addition, additions_.cend(), elsewhere);
+        const bool kept_any = settle_removals(container, removal, removals_end);
+        std::string added;
+        for (; addition != additions_end; ++addition) {
+            added += added.empty() ? "" : ",";
+            added += addition->text;
+        }
+        if (!added.empty()) {
+            added += kept_any ? "," : "";
+            edits_.push_back({container.begin + 1, container.begin + 1, std::move(added)});
+        }
+        removal = removals_end;
+    }
+    removals_.clear();
+    additions_.clear();
+}
+
+// A removed item goes with the comma behind it, the removed items at the end with the comma before
+// them. True when an item of the container stays.
+bool Splice::settle_removals(Span container, StructuralIterator removal, StructuralIterator end) {
+    const bool none = removal == end;
     bool kept_any = false;
     uint32_t kept_end = 0;  // behind the last item that stays
     Span run;               // removed items since then
     Item item;
     for (Walker walker(text_, container); walker.next(item);) {
-        if (removed(item)) {
+        while (removal != end && removal->at < item.whole.begin) {
+            ++removal;  // the same item again, or none of this container
+        }
+        if (removal != end && removal->at == item.whole.begin) {
             run = {run.empty() ? item.whole.begin : run.begin, item.whole.end};
             continue;
         }
@@ -56,44 +92,14 @@ void Splice::settle(Span container) {
         }
         kept_any = true;
         kept_end = item.whole.end;
-        if (only_additions) {
-            break;  // they only ask whether the object is empty
+        if (none) {
+            break;  // additions only ask whether the object is empty
         }
     }
     if (!run.empty()) {
         edits_.push_back({kept_any ? kept_end : run.begin, run.end, {}});
     }
-    std::string added;
-    for (const Addition& addition : additions_) {
-        if (addition.object == container) {
-            added += added.empty() ? "" : ",";
-            added += addition.text;
-        }
-    }
-    if (!added.empty()) {
-        added += kept_any ? "," : "";
-        edits_.push_back({container.begin + 1, container.begin + 1, std::move(added)});
-    }
-}
-
-void Splice::settle_all() {
-    std::vector<Span> containers;
-    const auto note = [&containers](Span container) {
-        if (std::find(containers.begin(), containers.end(), container) == containers.end()) {
-            containers.push_back(container);
-        }
-    };
-    for (const Removal& removal : removals_) {
-        note(removal.container);
-    }
-    for (const Addition& addition : additions_) {
-        note(addition.object);
-    }
-    for (const Span container : containers) {
-        settle(container);
-    }
-    removals_.clear();
-    additions_.clear();
+    return kept_any;
 }
 
 void Splice::apply(std::string& out) {

@@ -118,8 +118,9 @@ void write_json(std::string& out, const Trace& trace) {
     out += '}';
 }
 
-Result<Trace> parse_trace(std::string_view json) {
-    const json::Value value = TRY(json::parse(json));
+Result<Trace> parse_trace(std::string_view json) { return read_trace(TRY(json::parse(json))); }
+
+Trace read_trace(const json::Value& value) {
     Trace trace;
     trace.asked = text_of(value, "asked");
     for (const json::Value& item : value["candidates"].items()) {

@@ -18,6 +18,7 @@
 
 #include "base/result.h"
 #include "ledger/record.h"
+#include "wire/json.h"
 
 namespace belay::ledger {
 
@@ -65,6 +66,7 @@ inline constexpr size_t kMaxWarnings = 64;
 // Appends the JSON above. Never fails: invalid UTF-8 becomes U+FFFD.
 void write_json(std::string& out, const Trace& trace);
 [[nodiscard]] Result<Trace> parse_trace(std::string_view json);
+[[nodiscard]] Trace read_trace(const json::Value& value);  // members it lacks stay empty
 
 // The trace of a request whose first attempt succeeded and that has nothing else to tell:
 // everything in it stands in its SpendRecord (start = queue_us, end = total_us, ...). A driver that

@@ -1,5 +1,5 @@
-// What every Ledger promises, asked of each driver: what goes in comes out whole, is found by id and by
-// the beginning of an id, and the newest comes first.
+// What every Ledger promises, asked of each driver: what goes in comes out whole, is found by id
+// and by the beginning of an id, and the newest comes first.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -50,7 +50,8 @@ TEST_CASE("every field comes back") {
     });
 }
 
-// Guarantee: an unknown cost stays unknown and a free call stays free; neither turns into the other.
+// Guarantee: an unknown cost stays unknown and a free call stays free; neither turns into the
+// other.
 TEST_CASE("unknown and zero cost are different") {
     for_each_driver([](ledger::Ledger& ledger) {
         Entry unknown = plain_entry("00000001");
@@ -78,7 +79,8 @@ TEST_CASE("a trace that follows from its record is restored") {
     });
 }
 
-// Guarantee: any beginning that only one request has finds it; others say so, and name what they mean.
+// Guarantee: any beginning that only one request has finds it; others say so, and name what they
+// mean.
 TEST_CASE("requests are found by the beginning of their id") {
     for_each_driver([](ledger::Ledger& ledger) {
         for (const char* id : {"1f0c9a32-0001", "1f0c9a32-0002", "1f0d0000-0003", "call_abc-xyz",
@@ -90,10 +92,11 @@ TEST_CASE("requests are found by the beginning of their id") {
             const char* asked;
             const char* found;  // "" = several, nullptr = none
         };
-        for (const Case& c : {Case{"1f0d", "1f0d0000-0003"}, Case{"1f0c9a32-0002", "1f0c9a32-0002"},
-                              Case{"1f0c", ""}, Case{"1f0c9a32", ""}, Case{"call_abc", "call_abc-xyz"},
-                              Case{"chatcmpl-4", "chatcmpl-4"}, Case{"chatcmpl-", ""},
-                              Case{"2f0c", nullptr}, Case{"1f0c9a32-0002-more", nullptr}}) {
+        for (const Case& c :
+             {Case{"1f0d", "1f0d0000-0003"}, Case{"1f0c9a32-0002", "1f0c9a32-0002"},
+              Case{"1f0c", ""}, Case{"1f0c9a32", ""}, Case{"call_abc", "call_abc-xyz"},
+              Case{"chatcmpl-4", "chatcmpl-4"}, Case{"chatcmpl-", ""}, Case{"2f0c", nullptr},
+              Case{"1f0c9a32-0002-more", nullptr}}) {
             CAPTURE(c.asked);
             const Result<Entry> found = ledger.find(c.asked);
             if (c.found == nullptr) {
@@ -142,8 +145,14 @@ TEST_CASE("a reused id finds the latest") {
 TEST_CASE("hostile text stays in its field") {
     for_each_driver([](ledger::Ledger& ledger) {
         Entry entry = plain_entry("feedbeef");
-        entry.record.asked = std::string("a\x1F" "b\n\"\\\xFF", 7) + std::string(1 << 20, 'x');
-        entry.record.user_agent = "agent\x1F" "x";
+        entry.record.asked = std::string(
+                                 "a\x1F"
+                                 "b\n\"\\\xFF",
+                                 7) +
+                             std::string(1 << 20, 'x');
+        entry.record.user_agent =
+            "agent\x1F"
+            "x";
         entry.record.tags = {"t\xC0\x80", "two"};
         entry.record.error_message = std::string(4096, 'm');
         entry.trace.warnings = {"w\x01\xFF"};

@@ -1,6 +1,7 @@
 #include "store/ledger_reader.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "store/ledger_errors.h"
 #include "store/row_codec.h"
@@ -13,11 +14,6 @@ namespace {
 constexpr size_t kKeyChars = 8;          // of an id that make its key
 constexpr size_t kCandidatesMax = 1000;  // rows looked at for one prefix
 constexpr size_t kCountMax = 1000;
-
-constexpr std::string_view kSelect =
-    "SELECT request.id, received_ms, status, http_status, flags, input, cache_read, cache_write, "
-    "output, reasoning, cost, cost_source, premium_milli, queue_us, first_byte_us, first_token_us, "
-    "total_us, extra, trace, route.key FROM request JOIN route ON request.route = route.id ";
 
 int hex_value(char c) {
     if (c >= '0' && c <= '9') {
@@ -56,30 +52,13 @@ uint32_t read_key(std::string_view keys, size_t index) {
     return key;
 }
 
-ledger::Entry read_entry(const Statement& row) {
-    RowView view;
-    view.id = row.text(0);
-    RowFixed& fixed = view.fixed;
-    fixed.received_ms = row.integer(1);
-    fixed.status = static_cast<uint8_t>(row.integer(2));
-    fixed.http_status = static_cast<int32_t>(row.integer(3));
-    fixed.flags = static_cast<uint8_t>(row.integer(4));
-    fixed.input = row.integer(5);
-    fixed.cache_read = row.integer(6);
-    fixed.cache_write = row.integer(7);
-    fixed.output = row.integer(8);
-    fixed.reasoning = row.integer(9);
-    fixed.cost = row.integer(10);
-    fixed.cost_source = static_cast<uint8_t>(row.integer(11));
-    fixed.premium_milli = row.integer(12);
-    fixed.queue_us = row.integer(13);
-    fixed.first_byte_us = row.integer(14);
-    fixed.first_token_us = row.integer(15);
-    fixed.total_us = row.integer(16);
-    view.extra = row.text(17);
-    view.trace = row.text(18);
-    view.route = row.text(19);
-    return restore_entry(view);
+std::optional<RowView> nth_row(std::string_view rows, size_t index) {
+    RowReader reader(rows);
+    std::optional<RowView> row = reader.next();
+    for (; row && index != 0; --index) {
+        row = reader.next();
+    }
+    return row;
 }
 
 }  // namespace
@@ -114,16 +93,16 @@ Result<LedgerReader> LedgerReader::open(const std::string& path, const std::stri
 }
 
 // The newest first.
-Result<std::vector<int64_t>> LedgerReader::candidates(std::string_view id) {
+Result<std::vector<LedgerReader::Place>> LedgerReader::candidates(std::string_view id) {
     const KeyPattern pattern = pattern_of(id);
     Statement batches =
         TRY(database_.prepare("SELECT first_seq, id_keys FROM batch ORDER BY first_seq DESC"));
-    std::vector<int64_t> found;
+    std::vector<Place> found;
     while (found.size() < kCandidatesMax && TRY(batches.step())) {
         const std::string_view keys = batches.blob(1);
         for (size_t i = keys.size() / sizeof(uint32_t); i-- > 0;) {
             if ((read_key(keys, i) & pattern.mask) == pattern.value) {
-                found.push_back(batches.integer(0) + static_cast<int64_t>(i));
+                found.push_back({batches.integer(0), i});
             }
         }
     }
@@ -134,23 +113,24 @@ Result<ledger::Entry> LedgerReader::find(std::string_view id) {
     if (id.empty()) {
         return no_id();
     }
-    Statement query = TRY(database_.prepare(std::string(kSelect) + "WHERE seq = ?1"));
+    Statement query = TRY(database_.prepare("SELECT rows FROM batch WHERE first_seq = ?1"));
     std::optional<ledger::Entry> best;
     std::vector<std::string> ids;
-    const std::vector<int64_t> seqs = TRY(candidates(id));
-    for (const int64_t seq : seqs) {
-        query.bind(1, seq);
+    const std::vector<Place> places = TRY(candidates(id));
+    for (const Place& place : places) {
+        query.bind(1, place.first_seq);
         const bool there = TRY(query.step());
-        if (there && query.text(0).substr(0, id.size()) == id) {
-            const std::string_view full = query.text(0);
-            if (full == id) {
-                return read_entry(query);
+        const std::optional<RowView> row =
+            there ? nth_row(query.blob(0), place.index) : std::nullopt;
+        if (row && row->id.substr(0, id.size()) == id) {
+            if (row->id == id) {
+                return restore_entry(*row);
             }
-            if (std::find(ids.begin(), ids.end(), full) == ids.end()) {
-                ids.emplace_back(full);
+            if (std::find(ids.begin(), ids.end(), row->id) == ids.end()) {
+                ids.emplace_back(row->id);
             }
             if (!best) {
-                best = read_entry(query);
+                best = restore_entry(*row);
             }
         }
         query.reset();
@@ -165,11 +145,18 @@ Result<ledger::Entry> LedgerReader::find(std::string_view id) {
 }
 
 Result<std::vector<ledger::Entry>> LedgerReader::find_last(size_t count) {
-    Statement query = TRY(database_.prepare(std::string(kSelect) + "ORDER BY seq DESC LIMIT ?1"));
-    query.bind(1, static_cast<int64_t>(std::min(count, kCountMax)));
+    count = std::min(count, kCountMax);
+    Statement query = TRY(database_.prepare("SELECT rows FROM batch ORDER BY first_seq DESC"));
     std::vector<ledger::Entry> entries;
-    while (TRY(query.step())) {
-        entries.push_back(read_entry(query));
+    while (entries.size() < count && TRY(query.step())) {
+        std::vector<RowView> rows;
+        RowReader reader(query.blob(0));
+        while (const auto row = reader.next()) {
+            rows.push_back(*row);
+        }
+        for (auto row = rows.rbegin(); row != rows.rend() && entries.size() < count; ++row) {
+            entries.push_back(restore_entry(*row));
+        }
     }
     return entries;
 }

@@ -25,7 +25,12 @@ class LedgerReader {
 
   private:
     explicit LedgerReader(Database database) : database_(std::move(database)) {}
-    [[nodiscard]] Result<std::vector<int64_t>> candidates(std::string_view id);
+    // A request's batch and its place in it.
+    struct Place {
+        int64_t first_seq = 0;
+        size_t index = 0;
+    };
+    [[nodiscard]] Result<std::vector<Place>> candidates(std::string_view id);
     Database database_;
 };
 

@@ -9,8 +9,28 @@ namespace belay::store {
 
 namespace {
 
-constexpr size_t kRoutesMax = 4096;  // remembered at once
-constexpr auto kUnknownCost = static_cast<uint8_t>(chat::CostSource::unknown);
+// What a batch's row says of the rows in it.
+struct Sums {
+    int64_t requests = 0;
+    int64_t failures = 0;
+    int64_t first_ms = 0;
+    int64_t last_ms = 0;
+    int64_t prompt_tokens = 0;
+    int64_t output_tokens = 0;
+    NanoCredits cost;
+    int64_t cost_unknown = 0;
+
+    void add(const RowFixed& row) {
+        first_ms = requests == 0 ? row.received_ms : std::min(first_ms, row.received_ms);
+        last_ms = std::max(last_ms, row.received_ms);
+        ++requests;
+        failures += row.status == static_cast<uint8_t>(ledger::Status::failure) ? 1 : 0;
+        prompt_tokens += row.input + row.cache_read + row.cache_write;
+        output_tokens += row.output;
+        cost = belay::add(cost, NanoCredits{row.cost});
+        cost_unknown += row.cost_source == static_cast<uint8_t>(chat::CostSource::unknown) ? 1 : 0;
+    }
+};
 
 }  // namespace
 
@@ -32,23 +52,19 @@ Result<void> LedgerWriter::connect() {
 Result<void> LedgerWriter::prepare_statements() {
     begin_ = TRY(database_.prepare("BEGIN IMMEDIATE"));
     commit_ = TRY(database_.prepare("COMMIT"));
-    insert_ = TRY(database_.prepare(
-        "INSERT INTO request VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
-    insert_batch_ = TRY(database_.prepare("INSERT INTO batch VALUES(?,?,?,?)"));
-    find_route_ = TRY(database_.prepare("SELECT id FROM route WHERE key = ?"));
-    insert_route_ =
-        TRY(database_.prepare("INSERT INTO route VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+    insert_ = TRY(database_.prepare("INSERT INTO batch VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"));
     mark_spool_ = TRY(database_.prepare("UPDATE spool SET epoch = ?, done_bytes = ?"));
+    Statement last = TRY(database_.prepare(
+        "SELECT first_seq + requests FROM batch ORDER BY first_seq DESC LIMIT 1"));
+    next_seq_ = TRY(last.step()) ? last.integer(0) : 1;
     return {};
 }
 
 void LedgerWriter::disconnect() {
-    for (Statement* statement : {&begin_, &commit_, &insert_, &insert_batch_, &find_route_,
-                                 &insert_route_, &mark_spool_}) {
+    for (Statement* statement : {&begin_, &commit_, &insert_, &mark_spool_}) {
         const Statement closed = std::move(*statement);
     }
     database_ = Database();
-    routes_.clear();
 }
 
 Result<uint64_t> LedgerWriter::save(std::string_view rows) {
@@ -61,9 +77,8 @@ Result<uint64_t> LedgerWriter::save(std::string_view rows) {
 }
 
 Result<uint64_t> LedgerWriter::commit_rows(std::string_view rows) {
-    uint64_t count = 0;
     TRY(run(begin_));
-    TRY(insert_all(rows, count));
+    const uint64_t count = TRY(insert(rows));
     TRY(run(commit_));
     return count;
 }
@@ -97,9 +112,8 @@ Result<uint64_t> LedgerWriter::spool_mark() {
 
 // The block's rows and the mark behind it, in one transaction.
 Result<uint64_t> LedgerWriter::move_block(std::string_view rows, uint64_t next) {
-    uint64_t count = 0;
     TRY(run(begin_));
-    TRY(insert_all(rows, count));
+    const uint64_t count = TRY(insert(rows));
     mark_spool_.bind(1, static_cast<int64_t>(spool_.epoch()));
     mark_spool_.bind(2, static_cast<int64_t>(next));
     TRY(run(mark_spool_));
@@ -109,7 +123,6 @@ Result<uint64_t> LedgerWriter::move_block(std::string_view rows, uint64_t next) 
 
 Error LedgerWriter::give_up(Error error) {
     disconnect();  // rolls back
-    batch_ = {};
     return error;
 }
 
@@ -122,98 +135,28 @@ Result<void> LedgerWriter::run(Statement& statement) {
     return {};
 }
 
-Result<void> LedgerWriter::insert_all(std::string_view rows, uint64_t& count) {
-    batch_.keys.clear();
-    while (const auto row = decode_row(rows)) {
-        TRY(insert(*row));
-        ++count;
+Result<uint64_t> LedgerWriter::insert(std::string_view rows) {
+    Sums sums;
+    keys_.clear();
+    RowReader reader(rows);
+    while (const auto row = reader.next()) {
+        sums.add(row->fixed);
+        write_id_key(keys_, row->id);
     }
-    return end_batch();
-}
-
-Result<void> LedgerWriter::insert(const RowView& row) {
-    const RowFixed& fixed = row.fixed;
-    const int64_t route = TRY(route_id(row.route));
+    if (sums.requests == 0) {
+        return uint64_t{0};
+    }
     int at = 0;
-    insert_.bind(++at, row.id);
     for (const int64_t value :
-         {route, fixed.received_ms, int64_t{fixed.status}, int64_t{fixed.http_status},
-          int64_t{fixed.flags}, fixed.input, fixed.cache_read, fixed.cache_write, fixed.output,
-          fixed.reasoning}) {
+         {next_seq_, sums.first_ms, sums.last_ms, sums.requests, sums.failures, sums.prompt_tokens,
+          sums.output_tokens, sums.cost.value, sums.cost_unknown, kRowFormat}) {
         insert_.bind(++at, value);
     }
-    if (fixed.cost_source == kUnknownCost && fixed.cost == 0) {
-        insert_.bind_null(++at);
-    } else {
-        insert_.bind(++at, fixed.cost);
-    }
-    for (const int64_t value : {int64_t{fixed.cost_source}, fixed.premium_milli, fixed.queue_us,
-                                fixed.first_byte_us, fixed.first_token_us, fixed.total_us}) {
-        insert_.bind(++at, value);
-    }
-    for (const std::string_view text : {row.extra, row.trace}) {
-        if (text.empty()) {
-            insert_.bind_null(++at);
-        } else {
-            insert_.bind(++at, text);
-        }
-    }
+    insert_.bind_blob(++at, keys_);
+    insert_.bind_blob(++at, rows);
     TRY(run(insert_));
-    if (batch_.keys.empty()) {
-        batch_.first_seq = database_.last_insert_id();
-        batch_.first_ms = batch_.last_ms = fixed.received_ms;
-    }
-    batch_.first_ms = std::min(batch_.first_ms, fixed.received_ms);
-    batch_.last_ms = std::max(batch_.last_ms, fixed.received_ms);
-    write_id_key(batch_.keys, row.id);
-    return {};
-}
-
-Result<void> LedgerWriter::end_batch() {
-    if (batch_.keys.empty()) {
-        return {};
-    }
-    insert_batch_.bind(1, batch_.first_seq);
-    insert_batch_.bind(2, batch_.first_ms);
-    insert_batch_.bind(3, batch_.last_ms);
-    insert_batch_.bind_blob(4, batch_.keys);
-    return run(insert_batch_);
-}
-
-Result<int64_t> LedgerWriter::route_id(std::string_view key) {
-    if (const auto known = routes_.find(key); known != routes_.end()) {
-        return known->second;
-    }
-    const int64_t id = TRY(load_or_add_route(key));
-    if (routes_.size() >= kRoutesMax) {
-        routes_.clear();
-    }
-    routes_.emplace(key, id);
-    return id;
-}
-
-Result<int64_t> LedgerWriter::load_or_add_route(std::string_view key) {
-    find_route_.bind(1, key);
-    const Result<bool> there = find_route_.step();
-    const int64_t id = there.ok() && *there ? find_route_.integer(0) : 0;
-    find_route_.reset();
-    if (!there.ok()) {
-        return there.error();
-    }
-    if (id != 0) {
-        return id;
-    }
-    const RouteView route = split_route(key);
-    int at = 0;
-    insert_route_.bind(++at, key);
-    for (const char digit : {route.call_type, route.client_api, route.api}) {
-        insert_route_.bind(++at, int64_t{digit - '0'});
-    }
-    for (const std::string_view text : route.texts) {
-        insert_route_.bind(++at, text);
-    }
-    TRY(run(insert_route_));
-    return database_.last_insert_id();
+    next_seq_ += sums.requests;
+    return static_cast<uint64_t>(sums.requests);
 }
 
 }  // namespace belay::store

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "base/result.h"
 #include "store/row_codec.h"
@@ -41,35 +40,17 @@ class LedgerWriter {
     [[nodiscard]] Result<uint64_t> commit_rows(std::string_view rows);
     [[nodiscard]] Result<uint64_t> spool_mark();
     [[nodiscard]] Result<uint64_t> move_block(std::string_view rows, uint64_t next);
-    [[nodiscard]] Result<void> insert_all(std::string_view rows, uint64_t& count);
-    [[nodiscard]] Result<void> insert(const RowView& row);
-    [[nodiscard]] Result<void> end_batch();
-    [[nodiscard]] Result<int64_t> route_id(std::string_view key);
-    [[nodiscard]] Result<int64_t> load_or_add_route(std::string_view key);
+    [[nodiscard]] Result<uint64_t> insert(std::string_view rows);
     [[nodiscard]] Result<void> run(Statement& statement);
-    // Rolls back and gives the error back; routes added in the transaction are forgotten.
+    // Rolls back and gives the error back.
     Error give_up(Error error);
-
-    struct Hash {
-        using is_transparent = void;
-        size_t operator()(std::string_view text) const {
-            return std::hash<std::string_view>{}(text);
-        }
-    };
-    using Routes = std::unordered_map<std::string, int64_t, Hash, std::equal_to<>>;
 
     Options options_;
     Spool spool_;
-    Routes routes_;
-    struct Batch {
-        int64_t first_seq = 0;
-        int64_t first_ms = 0;
-        int64_t last_ms = 0;
-        std::string keys;
-    };
-    Batch batch_;
+    std::string keys_;  // of the batch at hand
+    int64_t next_seq_ = 1;
     Database database_;
-    Statement begin_, commit_, insert_, insert_batch_, find_route_, insert_route_, mark_spool_;
+    Statement begin_, commit_, insert_, mark_spool_;
 };
 
 }  // namespace belay::store

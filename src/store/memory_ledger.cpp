@@ -10,13 +10,13 @@ namespace belay::store {
 
 namespace {
 
-RowView view_of(std::string_view row) { return decode_row(row).value_or(RowView{}); }
+RowView view_of(std::string_view row) { return RowReader(row).next().value_or(RowView{}); }
 
 }  // namespace
 
 void MemoryLedger::append(const ledger::SpendRecord& record, const ledger::Trace& trace) noexcept {
     std::string row;
-    encode_row(row, record, trace);
+    RowWriter().write(row, record, trace);
     const std::lock_guard lock(mutex_);
     rows_.push_back(std::move(row));
     if (rows_.size() > capacity_) {

@@ -1,5 +1,6 @@
 #pragma once
-// A Ledger that forgets: the newest entries, in memory. For tests and for runs that must leave no file.
+// A Ledger that forgets: the newest entries, in memory. For tests and for runs that must leave no
+// file.
 #include <deque>
 #include <mutex>
 

@@ -1,5 +1,7 @@
 #include "store/row_codec.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "ledger/text.h"
@@ -9,13 +11,15 @@ namespace belay::store {
 
 namespace {
 
+static_assert(std::endian::native == std::endian::little, "the row format is little-endian");
+
 using ledger::kMaxErrorMessage;
 using ledger::kMaxTags;
 using ledger::kMaxText;
 
-constexpr char kEndOfText = '\x1F';
-constexpr size_t kParts = 4;
+constexpr size_t kParts = 5;
 using Lengths = std::array<uint32_t, kParts>;
+constexpr size_t kHeadSize = sizeof(uint32_t) + sizeof(RowFixed) + sizeof(Lengths);
 
 RowFixed fixed_part(const ledger::SpendRecord& record) {
     RowFixed fixed;
@@ -34,31 +38,62 @@ RowFixed fixed_part(const ledger::SpendRecord& record) {
     fixed.http_status = record.http_status;
     fixed.status = static_cast<uint8_t>(record.status);
     fixed.cost_source = static_cast<uint8_t>(record.cost_source);
+    fixed.initiator = static_cast<uint8_t>(record.initiator);
     fixed.flags =
         static_cast<uint8_t>((record.stream ? kStream : 0) | (record.cache_hit ? kCacheHit : 0) |
-                             (record.usage_estimated ? kEstimated : 0) |
-                             (static_cast<unsigned>(record.initiator) << kInitiatorShift));
+                             (record.usage_estimated ? kEstimated : 0));
     return fixed;
+}
+
+// The texts of a route, in the format's order; of a const or a mutable record.
+template <class Record>
+auto route_texts(Record& record) {
+    return std::array{&record.asked,           &record.model_group,    &record.deployment_id,
+                      &record.provider,        &record.upstream_model, &record.api_base,
+                      &record.key_fingerprint, &record.key_alias,      &record.user,
+                      &record.user_agent};
 }
 
 char as_digit(auto value) { return static_cast<char>('0' + static_cast<int>(value)); }
 
 void write_route(std::string& out, const ledger::SpendRecord& record) {
-    out += as_digit(record.call_type);
-    out += as_digit(record.client_api);
-    out += as_digit(record.api);
-    for (const std::string* text :
-         {&record.asked, &record.model_group, &record.deployment_id, &record.provider,
-          &record.upstream_model, &record.api_base, &record.key_fingerprint, &record.key_alias,
-          &record.user, &record.user_agent}) {
-        ledger::write_clean(out, *text, kMaxText);
-        out += kEndOfText;
+    const char apis[] = {as_digit(record.call_type), as_digit(record.client_api),
+                         as_digit(record.api)};
+    out.append(apis, sizeof apis);
+    for (const std::string* text : route_texts(record)) {
+        const std::string_view kept = ledger::cut(*text, kMaxText);
+        const auto size = static_cast<uint16_t>(kept.size());
+        out.append(reinterpret_cast<const char*>(&size), sizeof size);
+        out += kept;
     }
 }
 
+// Spreads the routes of one gateway over the slots well enough; a collision costs one more copy.
+size_t route_slot(const ledger::SpendRecord& record, size_t slots) {
+    size_t hash = static_cast<size_t>(record.api) * 7 + static_cast<size_t>(record.client_api);
+    for (const std::string* text :
+         {&record.asked, &record.deployment_id, &record.key_fingerprint, &record.user_agent}) {
+        uint64_t word = 0;
+        const size_t size = text->size();
+        std::memcpy(&word, text->data() + (size > sizeof word ? size - sizeof word : 0),
+                    size > sizeof word ? sizeof word : size);
+        hash = (hash ^ word ^ size) * 0x9E3779B97F4A7C15U;
+        hash ^= hash >> 29U;
+    }
+    return hash % slots;
+}
+
+// Writes the members of one object; nothing at all when there is none.
 class ExtraWriter {
   public:
     explicit ExtraWriter(std::string& out) : out_(out), begin_(out.size()) {}
+    ~ExtraWriter() {
+        if (out_.size() != begin_) {
+            out_ += '}';
+        }
+    }
+    ExtraWriter(const ExtraWriter&) = delete;
+    ExtraWriter& operator=(const ExtraWriter&) = delete;
 
     void text(std::string_view key, std::string_view value, size_t max = kMaxText) {
         if (!value.empty()) {
@@ -88,11 +123,6 @@ class ExtraWriter {
         }
         out_ += ']';
     }
-    void close() {
-        if (out_.size() != begin_) {
-            out_ += '}';
-        }
-    }
 
   private:
     void open(std::string_view key) {
@@ -102,7 +132,7 @@ class ExtraWriter {
         ledger::write_key(out_, key);
     }
     std::string& out_;
-    size_t begin_;
+    const size_t begin_;
 };
 
 // The upstream's own figure is the cost whenever there is one; it is written only where it is not.
@@ -113,7 +143,6 @@ bool upstream_cost_is_cost(const ledger::SpendRecord& record) {
 
 void write_extra(std::string& out, const ledger::SpendRecord& record) {
     ExtraWriter extra(out);
-    extra.text("upstream_request_id", record.upstream_request_id);
     extra.text("session_id", record.session_id);
     extra.text("end_user", record.end_user);
     extra.list("tags", record.tags);
@@ -128,39 +157,12 @@ void write_extra(std::string& out, const ledger::SpendRecord& record) {
     if (record.usage.upstream_cost && !upstream_cost_is_cost(record)) {
         extra.always("upstream_cost", record.usage.upstream_cost->value);
     }
-    extra.close();
 }
 
-void restore_extra(ledger::SpendRecord& record, std::string_view extra) {
-    const Result<json::Value> parsed = json::parse(extra.empty() ? "{}" : extra);
-    if (!parsed) {
-        return;
-    }
-    const json::Value& value = *parsed;
-    const auto text = [&value](std::string_view key) {
-        return std::string(value[key].as_string());
-    };
-    const auto number = [&value](std::string_view key) { return value[key].as_int().value_or(0); };
-    record.upstream_request_id = text("upstream_request_id");
-    record.session_id = text("session_id");
-    record.end_user = text("end_user");
-    for (const json::Value& tag : value["tags"].items()) {
-        record.tags.emplace_back(tag.as_string());
-    }
-    record.attempted_retries = static_cast<int>(number("attempted_retries"));
-    record.attempted_fallbacks = static_cast<int>(number("attempted_fallbacks"));
-    record.fallback_reason = text("fallback_reason");
-    if (const auto kind = value["error_kind"].as_int();
-        kind && *kind >= 0 && *kind <= static_cast<int64_t>(Kind::internal)) {
-        record.error_kind = static_cast<Kind>(*kind);
-    }
-    record.error_code = text("error_code");
-    record.error_message = text("error_message");
-    if (const auto cost = value["upstream_cost"].as_int()) {
-        record.usage.upstream_cost = NanoCredits{*cost};
-    } else if (record.cost_source == chat::CostSource::upstream) {
-        record.usage.upstream_cost = record.cost;
-    }
+std::string clean(std::string_view text) {
+    std::string out;
+    ledger::write_clean(out, text, kMaxText);
+    return out;
 }
 
 void restore_fixed(ledger::SpendRecord& record, const RowFixed& fixed) {
@@ -179,112 +181,158 @@ void restore_fixed(ledger::SpendRecord& record, const RowFixed& fixed) {
     record.http_status = fixed.http_status;
     record.status = static_cast<ledger::Status>(fixed.status);
     record.cost_source = static_cast<chat::CostSource>(fixed.cost_source);
+    record.initiator = static_cast<ledger::Initiator>(fixed.initiator);
     record.stream = (fixed.flags & kStream) != 0;
     record.cache_hit = (fixed.flags & kCacheHit) != 0;
     record.usage_estimated = (fixed.flags & kEstimated) != 0;
-    record.initiator = static_cast<ledger::Initiator>(fixed.flags >> kInitiatorShift & 3U);
+    if (record.cost_source == chat::CostSource::upstream) {
+        record.usage.upstream_cost = record.cost;
+    }
 }
 
-void restore_route(ledger::SpendRecord& record, const RouteView& route) {
-    record.call_type = static_cast<ledger::CallType>(route.call_type - '0');
-    record.client_api = static_cast<ledger::Api>(route.client_api - '0');
-    record.api = static_cast<ledger::Api>(route.api - '0');
-    size_t i = 0;
-    for (std::string* text :
-         {&record.asked, &record.model_group, &record.deployment_id, &record.provider,
-          &record.upstream_model, &record.api_base, &record.key_fingerprint, &record.key_alias,
-          &record.user, &record.user_agent}) {
-        *text = route.texts[i++];
+void restore_route(ledger::SpendRecord& record, std::string_view route) {
+    if (route.size() < 3) {
+        return;
+    }
+    record.call_type = static_cast<ledger::CallType>(route[0] - '0');
+    record.client_api = static_cast<ledger::Api>(route[1] - '0');
+    record.api = static_cast<ledger::Api>(route[2] - '0');
+    route.remove_prefix(3);
+    for (std::string* text : route_texts(record)) {
+        uint16_t size = 0;
+        if (route.size() < sizeof size) {
+            return;
+        }
+        std::memcpy(&size, route.data(), sizeof size);
+        route.remove_prefix(sizeof size);
+        *text = clean(route.substr(0, size));
+        route.remove_prefix(std::min<size_t>(size, route.size()));
+    }
+}
+
+void restore_extra(ledger::SpendRecord& record, std::string_view extra) {
+    const Result<json::Value> parsed = json::parse(extra);
+    if (!parsed.ok()) {
+        return;
+    }
+    const json::Value& value = *parsed;
+    const auto text = [&value](std::string_view key) {
+        return std::string(value[key].as_string());
+    };
+    const auto number = [&value](std::string_view key) {
+        return static_cast<int>(value[key].as_int().value_or(0));
+    };
+    record.session_id = text("session_id");
+    record.end_user = text("end_user");
+    for (const json::Value& tag : value["tags"].items()) {
+        record.tags.emplace_back(tag.as_string());
+    }
+    record.attempted_retries = number("attempted_retries");
+    record.attempted_fallbacks = number("attempted_fallbacks");
+    record.fallback_reason = text("fallback_reason");
+    if (const auto kind = value["error_kind"].as_int();
+        kind && *kind >= 0 && *kind <= static_cast<int64_t>(Kind::internal)) {
+        record.error_kind = static_cast<Kind>(*kind);
+    }
+    record.error_code = text("error_code");
+    record.error_message = text("error_message");
+    if (const auto cost = value["upstream_cost"].as_int()) {
+        record.usage.upstream_cost = NanoCredits{*cost};
     }
 }
 
 }  // namespace
 
-void encode_row(std::string& out, const ledger::SpendRecord& record, const ledger::Trace& trace) {
-    const size_t begin = out.size();
-    const size_t head = sizeof(uint32_t) + sizeof(RowFixed) + sizeof(Lengths);
-    out.resize(begin + head);
+void RowWriter::write(std::string& rows, const ledger::SpendRecord& record,
+                      const ledger::Trace& trace) {
+    const size_t begin = rows.size();
+    rows.append(kHeadSize, '\0');
+    RowFixed fixed = fixed_part(record);
     Lengths lengths{};
-    size_t part = out.size();
     size_t index = 0;
+    size_t part = rows.size();
     const auto end_part = [&] {
-        lengths[index++] = static_cast<uint32_t>(out.size() - part);
-        part = out.size();
+        lengths[index++] = static_cast<uint32_t>(rows.size() - part);
+        part = rows.size();
     };
-    ledger::write_clean(out, record.request_id, kMaxText);
+    rows += ledger::cut(record.request_id, kMaxText);
     end_part();
-    write_route(out, record);
+    rows += ledger::cut(record.upstream_request_id, kMaxText);
     end_part();
-    write_extra(out, record);
+
+    write_route(rows, record);
+    const size_t route_size = rows.size() - part;
+    uint32_t& known = recent_[route_slot(record, recent_.size())];
+    if (known != 0 && known - 1 + route_size <= begin &&
+        std::memcmp(rows.data() + known - 1, rows.data() + part, route_size) == 0) {
+        fixed.route_back = static_cast<uint32_t>(begin - (known - 1));
+        fixed.route_size = static_cast<uint32_t>(route_size);
+        rows.resize(part);
+    } else {
+        known = static_cast<uint32_t>(part + 1);
+    }
+    end_part();
+    write_extra(rows, record);
     end_part();
     if (!ledger::follows_from(trace, record)) {
-        ledger::write_json(out, trace);
+        ledger::write_json(rows, trace);
     }
     end_part();
 
-    const RowFixed fixed = fixed_part(record);
-    const auto size = static_cast<uint32_t>(out.size() - begin - sizeof(uint32_t));
-    char* at = out.data() + begin;
+    const auto size = static_cast<uint32_t>(rows.size() - begin - sizeof(uint32_t));
+    char* at = rows.data() + begin;
     std::memcpy(at, &size, sizeof size);
     std::memcpy(at + sizeof size, &fixed, sizeof fixed);
     std::memcpy(at + sizeof size + sizeof fixed, lengths.data(), sizeof lengths);
 }
 
-std::optional<RowView> decode_row(std::string_view& rows) {
+std::optional<RowView> RowReader::next() {
+    const std::string_view rest = rows_.substr(at_);
     uint32_t size = 0;
-    if (rows.size() < sizeof size) {
+    if (rest.size() < kHeadSize) {
         return std::nullopt;
     }
-    std::memcpy(&size, rows.data(), sizeof size);
-    std::string_view rest = rows.substr(sizeof size);
-    Lengths lengths{};
-    if (rest.size() < size || size < sizeof(RowFixed) + sizeof lengths) {
+    std::memcpy(&size, rest.data(), sizeof size);
+    if (size < kHeadSize - sizeof size || size > rest.size() - sizeof size) {
         return std::nullopt;
     }
-    rows = rest.substr(size);
-    rest = rest.substr(0, size);
     RowView row;
-    std::memcpy(&row.fixed, rest.data(), sizeof row.fixed);
-    std::memcpy(lengths.data(), rest.data() + sizeof row.fixed, sizeof lengths);
-    rest.remove_prefix(sizeof row.fixed + sizeof lengths);
+    Lengths lengths{};
+    std::memcpy(&row.fixed, rest.data() + sizeof size, sizeof row.fixed);
+    std::memcpy(lengths.data(), rest.data() + sizeof size + sizeof row.fixed, sizeof lengths);
+    std::string_view parts = rest.substr(kHeadSize, size + sizeof size - kHeadSize);
     size_t index = 0;
-    for (std::string_view* part : {&row.id, &row.route, &row.extra, &row.trace}) {
+    for (std::string_view* part : {&row.id, &row.upstream_id, &row.route, &row.extra, &row.trace}) {
         const size_t length = lengths[index++];
-        if (length > rest.size()) {
+        if (length > parts.size()) {
             return std::nullopt;
         }
-        *part = rest.substr(0, length);
-        rest.remove_prefix(length);
+        *part = parts.substr(0, length);
+        parts.remove_prefix(length);
     }
+    if (row.fixed.route_back != 0) {
+        if (row.fixed.route_back > at_ || row.fixed.route_size > row.fixed.route_back) {
+            return std::nullopt;
+        }
+        row.route = rows_.substr(at_ - row.fixed.route_back, row.fixed.route_size);
+    }
+    at_ += sizeof size + size;
     return row;
-}
-
-RouteView split_route(std::string_view route) {
-    RouteView view;
-    if (route.size() < 3) {
-        return view;
-    }
-    view.call_type = route[0];
-    view.client_api = route[1];
-    view.api = route[2];
-    route.remove_prefix(3);
-    for (std::string_view& text : view.texts) {
-        const size_t end = route.find(kEndOfText);
-        text = route.substr(0, end);
-        route = end == std::string_view::npos ? std::string_view{} : route.substr(end + 1);
-    }
-    return view;
 }
 
 ledger::Entry restore_entry(const RowView& row) {
     ledger::Entry entry;
-    entry.record.request_id = row.id;
-    restore_fixed(entry.record, row.fixed);
-    restore_route(entry.record, split_route(row.route));
-    restore_extra(entry.record, row.extra);
+    ledger::SpendRecord& record = entry.record;
+    record.request_id = clean(row.id);
+    record.upstream_request_id = clean(row.upstream_id);
+    restore_fixed(record, row.fixed);
+    restore_route(record, row.route);
+    if (!row.extra.empty()) {
+        restore_extra(record, row.extra);
+    }
     if (row.trace.empty()) {
-        entry.trace = ledger::trace_from(entry.record);
-    } else if (Result<ledger::Trace> trace = ledger::parse_trace(row.trace)) {
+        entry.trace = ledger::trace_from(record);
+    } else if (Result<ledger::Trace> trace = ledger::parse_trace(row.trace); trace.ok()) {
         entry.trace = std::move(*trace);
     }
     return entry;

@@ -1,13 +1,15 @@
 #pragma once
-// SpendRecord and Trace as one flat row of bytes: how they wait in memory for the writer and in the
-// spool for a store that refuses. Encoding copies and allocates nothing but the buffer's growth;
-// decoding gives views. Little-endian, this machine's own: rows never leave it.
+// SpendRecord and Trace as one flat row of bytes: how they wait in memory, in the spool, and how
+// the database keeps a commit's rows together. Encoding copies and allocates nothing but the
+// buffer's growth; decoding gives views. This is a format on disk (kRowFormat): integers are
+// little-endian.
 //
-//   row    = size:u32 (of what follows) fixed:RowFixed lengths:u32[4] id route extra trace
-//   route  = call_type client_api api (one byte each, '0' + value) then asked model_group
-//   deployment_id
-//            provider upstream_model api_base key_fingerprint key_alias user user_agent, each ended
-//            by 0x1F
+//   row    = size:u32 (of what follows) fixed:RowFixed lengths:u32[5] id upstream_id route extra
+//   trace route  = call_type client_api api (one byte each, '0' + value), then size:u16 and bytes
+//   of asked
+//            model_group deployment_id provider upstream_model api_base key_fingerprint key_alias
+//            user user_agent. Rows share routes: where fixed.route_back is not 0, this row's route
+//            is the fixed.route_size bytes that begin so many bytes before the row does
 //   extra  = JSON of the seldom fields, or nothing
 //   trace  = JSON, or nothing when it follows from the record
 #include <array>
@@ -19,6 +21,8 @@
 #include "ledger/ledger.h"
 
 namespace belay::store {
+
+inline constexpr int64_t kRowFormat = 1;
 
 struct RowFixed {
     int64_t received_ms = 0;
@@ -34,39 +38,53 @@ struct RowFixed {
     int64_t cost = 0;
     int64_t premium_milli = 0;
     int32_t http_status = 0;
+    uint32_t route_back = 0;
     uint8_t status = 0;
     uint8_t cost_source = 0;
-    uint8_t flags = 0;  // kStream | kCacheHit | kEstimated | initiator << kInitiatorShift
-    uint8_t unused = 0;
+    uint8_t initiator = 0;
+    uint8_t flags = 0;        // kStream | kCacheHit | kEstimated
+    uint32_t route_size = 0;  // with route_back
 };
+static_assert(sizeof(RowFixed) == 112);
 
 inline constexpr uint8_t kStream = 1;
 inline constexpr uint8_t kCacheHit = 2;
 inline constexpr uint8_t kEstimated = 4;
-inline constexpr unsigned kInitiatorShift = 3;
 
 struct RowView {
     RowFixed fixed;
     std::string_view id;
+    std::string_view upstream_id;
     std::string_view route;
     std::string_view extra;
     std::string_view trace;
 };
 
-struct RouteView {
-    char call_type = '0';
-    char client_api = '0';
-    char api = '0';
-    // asked, model_group, deployment_id, provider, upstream_model, api_base, key_fingerprint,
-    // key_alias, user, user_agent
-    std::array<std::string_view, 10> texts;
+// Appends rows to one buffer and remembers where its routes stand. clear() when the buffer is
+// emptied or moved elsewhere.
+class RowWriter {
+  public:
+    void write(std::string& rows, const ledger::SpendRecord& record, const ledger::Trace& trace);
+    void clear() { recent_ = {}; }
+
+  private:
+    // Positions + 1 of routes in the buffer, by a hash of what tells routes apart; 0 = none.
+    std::array<uint32_t, 64> recent_{};
 };
 
-void encode_row(std::string& out, const ledger::SpendRecord& record, const ledger::Trace& trace);
-// Takes the first row off `rows`; nullopt when it is cut short or no row.
-[[nodiscard]] std::optional<RowView> decode_row(std::string_view& rows);
-[[nodiscard]] RouteView split_route(std::string_view route);
-// The whole entry again. A trace or an extra that does not read back is left empty.
+// Steps through rows; stops at the end or at the first row that is cut short or no row.
+class RowReader {
+  public:
+    explicit RowReader(std::string_view rows) : rows_(rows) {}
+    [[nodiscard]] std::optional<RowView> next();
+
+  private:
+    std::string_view rows_;
+    size_t at_ = 0;
+};
+
+// The whole entry again, its texts cleaned. An extra or a trace that does not read back is left
+// empty.
 [[nodiscard]] ledger::Entry restore_entry(const RowView& row);
 
 }  // namespace belay::store

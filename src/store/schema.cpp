@@ -23,46 +23,18 @@ constexpr const char* kBookkeeping =
 // Steps[i] leads from version i to version i + 1.
 constexpr const char* kSteps[] = {
     R"sql(
-CREATE TABLE route(
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    call_type INTEGER NOT NULL, client_api INTEGER NOT NULL, api INTEGER NOT NULL,
-    asked TEXT NOT NULL, model_group TEXT NOT NULL, deployment_id TEXT NOT NULL,
-    provider TEXT NOT NULL, upstream_model TEXT NOT NULL, api_base TEXT NOT NULL,
-    key_fingerprint TEXT NOT NULL, key_alias TEXT NOT NULL, user TEXT NOT NULL,
-    user_agent TEXT NOT NULL);
-CREATE TABLE request(
-    seq INTEGER PRIMARY KEY,
-    id TEXT NOT NULL,
-    route INTEGER NOT NULL,
-    received_ms INTEGER NOT NULL,
-    status INTEGER NOT NULL, http_status INTEGER NOT NULL, flags INTEGER NOT NULL,
-    input INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,
-    output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
-    cost INTEGER, cost_source INTEGER NOT NULL, premium_milli INTEGER NOT NULL,
-    queue_us INTEGER NOT NULL, first_byte_us INTEGER NOT NULL, first_token_us INTEGER NOT NULL,
-    total_us INTEGER NOT NULL,
-    extra TEXT, trace TEXT);
 CREATE TABLE batch(
     first_seq INTEGER PRIMARY KEY,
     first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
-    id_keys BLOB NOT NULL);
+    requests INTEGER NOT NULL, failures INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+    cost INTEGER NOT NULL, cost_unknown INTEGER NOT NULL,
+    format INTEGER NOT NULL,
+    id_keys BLOB NOT NULL,
+    rows BLOB NOT NULL);
 CREATE TABLE spool(only INTEGER PRIMARY KEY CHECK(only = 1),
     epoch INTEGER NOT NULL, done_bytes INTEGER NOT NULL);
 INSERT INTO spool VALUES(1, 0, 0);
-CREATE VIEW spend AS SELECT
-    request.id AS request_id,
-    strftime('%Y-%m-%dT%H:%M:%fZ', received_ms / 1000.0, 'unixepoch') AS received,
-    CASE status WHEN 0 THEN 'success' WHEN 1 THEN 'failure' ELSE 'client_aborted' END AS status,
-    http_status, asked, model_group, provider, upstream_model, deployment_id,
-    input AS input_tokens, cache_read AS cache_read_tokens, cache_write AS cache_write_tokens,
-    output AS output_tokens, reasoning AS reasoning_tokens,
-    cost AS cost_nanocredits,
-    CASE cost_source WHEN 0 THEN 'upstream' WHEN 1 THEN 'configured' WHEN 2 THEN 'catalogue'
-        WHEN 3 THEN 'price_table' ELSE 'unknown' END AS cost_source,
-    premium_milli, first_token_us, total_us, flags & 1 AS stream,
-    key_fingerprint, key_alias, user, user_agent, extra, trace
-    FROM request JOIN route ON request.route = route.id;
 )sql",
 };
 static_assert(sizeof kSteps / sizeof kSteps[0] == kSchemaVersion);

@@ -2,14 +2,12 @@
 // The ledger's tables and how they grow. Every version is one step, applied in one transaction
 // together with its row in `migration`; a database from a newer Belay is refused, never touched.
 //
-//   request   one row per request, in the order they ended; `route` says who and what
-//   route     the combinations of model, deployment, key, user ... that requests repeat
-//   batch     one row per commit: the times it spans and four bytes of each request id, in order.
-//   It is
-//             the index over ids and times: appended once per commit, where an index over random
-//             ids would dirty a page per request
+//   batch     one row per commit: its requests in the order they ended (`rows`, row_codec.h), the
+//   times
+//             it spans, four bytes of each request id, and sums for whoever asks with SQL. A row
+//             per request, indexed by a random id, would cost ten times the CPU and a page written
+//             per request
 //   spool     how far which spill file has been read
-//   spend     a view for people: request and route joined, in words
 #include <cstdint>
 
 #include "base/result.h"

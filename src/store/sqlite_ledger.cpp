@@ -179,9 +179,10 @@ void SqliteLedger::append(const ledger::SpendRecord& record, const ledger::Trace
         }
         const size_t before = pending_.size();
         try {
-            encode_row(pending_, record, trace);
+            encoder_.write(pending_, record, trace);
         } catch (const std::bad_alloc&) {
             pending_.resize(before);
+            encoder_.clear();
             ++stats_.dropped;
             return;
         }
@@ -220,6 +221,7 @@ SqliteLedger::Taken SqliteLedger::take(std::string& rows) {
         rows.append(pending_);
         pending_.clear();
     }
+    encoder_.clear();
     pending_count_ = 0;
     taken_bytes_ = rows.size();
     return taken;

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "ledger/ledger.h"
 #include "store/data_dir.h"
+#include "store/row_codec.h"
 
 namespace belay::store {
 
@@ -72,6 +73,7 @@ class SqliteLedger final : public ledger::Ledger {
     std::condition_variable wake_;     // the writer waits here
     std::condition_variable settled_;  // flush() waits here
     std::string pending_;
+    RowWriter encoder_;  // of pending_
     uint64_t pending_count_ = 0;
     uint64_t taken_bytes_ = 0;  // held by the writer and not saved or spilled
     uint64_t settled_count_ = 0;

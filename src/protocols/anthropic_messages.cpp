@@ -373,7 +373,8 @@ class Renderer {
             body.set("thinking", typed("adaptive"));
             return;
         }
-        int64_t most = std::min(traits_.thinking_budget_max, max_tokens_ - 1);
+        // The answer itself needs room as well.
+        int64_t most = std::min(traits_.thinking_budget_max, max_tokens_ - max_tokens_ / 4 - 1);
         int64_t budget =
             std::clamp(wanted_budget(), std::min(traits_.thinking_budget_min, most), most);
         if (budget < traits_.thinking_budget_min) {

@@ -75,6 +75,7 @@ void MessagesReader::read(std::string_view name, const Value& data, std::vector<
     } else if (type == "message_start") {
         start(data["message"], out);
         merge_usage(data["message"]["usage"], data["copilot_usage"]);
+        tell_usage(out);  // all that is known should the stream be cut
     } else if (type == "content_block_start") {
         start_block(data["index"].as_int().value_or(0), data["content_block"], out);
     } else if (type == "content_block_delta") {

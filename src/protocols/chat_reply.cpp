@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocols/raw_text.h"
 #include "protocols/usage_json.h"
 
 namespace belay::protocols {
@@ -11,11 +12,7 @@ using json::Item;
 using json::Span;
 using json::Type;
 using json::Walker;
-
-bool is_noise(std::string_view key) {
-    return key.starts_with("copilot_") || key.starts_with("content_filter_") ||
-           key == "prompt_filter_results" || key == "cot_id" || key == "cot_summary";
-}
+using raw::is_noise;
 
 std::string_view inside(std::string_view body, const Item& item) {
     std::string_view raw = item.value.of(body);

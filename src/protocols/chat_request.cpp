@@ -1,8 +1,6 @@
 #include "protocols/chat_request.h"
 
 #include <algorithm>
-#include <array>
-#include <bitset>
 #include <charconv>
 
 namespace belay::protocols {
@@ -12,67 +10,21 @@ using json::Item;
 using json::Type;
 using json::Walker;
 
+// clang-format off
 enum class Key : uint8_t {
-    additional_drop_params,
-    allowed_openai_params,
-    api_base,
-    api_key,
-    base_url,
-    cache,
-    caching,
-    content_policy_fallbacks,
-    context_window_fallbacks,
-    disable_fallbacks,
-    disable_global_guardrails,
-    drop_params,
-    encoding_format,
-    extra_body,
-    extra_headers,
-    fallbacks,
-    functions,
-    guardrails,
-    include_fallback_errors,
-    input,
-    litellm_metadata,
-    litellm_request_debug,
-    litellm_session_id,
-    litellm_trace_id,
-    max_completion_tokens,
-    max_tokens,
-    messages,
-    metadata,
-    mock_response,
-    mock_testing_content_policy_fallbacks,
-    mock_testing_context_fallbacks,
-    mock_testing_fallbacks,
-    mock_testing_rate_limit_error,
-    mock_timeout,
-    mock_tool_calls,
-    model,
-    n,
-    no_log,
-    num_retries,
-    policies,
-    priority,
-    prompt_id,
-    prompt_variables,
-    prompt_version,
-    reasoning,
-    reasoning_effort,
-    response_format,
-    stream,
-    stream_options,
-    stream_timeout,
-    tags,
-    thinking,
-    timeout,
-    tool_choice,
-    tools,
-    user,
-    user_config,
-    plain,
-    count_
+    additional_drop_params, allowed_openai_params, api_base, api_key, base_url, cache, caching,
+    content_policy_fallbacks, context_window_fallbacks, disable_fallbacks,
+    disable_global_guardrails, drop_params, encoding_format, extra_body, extra_headers, fallbacks,
+    functions, guardrails, include_fallback_errors, input, litellm_metadata,
+    litellm_request_debug, litellm_session_id, litellm_trace_id, max_completion_tokens,
+    max_tokens, messages, metadata, mock_response, mock_testing_content_policy_fallbacks,
+    mock_testing_context_fallbacks, mock_testing_fallbacks, mock_testing_rate_limit_error,
+    mock_timeout, mock_tool_calls, model, n, no_log, num_retries, policies, priority, prompt_id,
+    prompt_variables, prompt_version, reasoning, reasoning_effort, response_format, stream,
+    stream_options, stream_timeout, tags, thinking, timeout, tool_choice, tools, user,
+    user_config, plain,
 };
+// clang-format on
 
 struct Known {
     std::string_view name;
@@ -511,7 +463,8 @@ const Known* recognise(const Item& item, std::string& scratch) {
     return find_known(scratch);
 }
 
-// Everything both kinds of request share: validation and the walk over the top level.
+// Everything both kinds of request share: validation (which refuses doubled members, the way to
+// fool a filter) and the walk over the top level.
 Result<ChatFacts> scan_top(std::string_view body, std::string_view path_model) {
     if (auto valid = json::validate(body); !valid.ok()) {
         return bad("request_body", "Invalid JSON in the request body: " + valid.error().message);
@@ -522,7 +475,6 @@ Result<ChatFacts> scan_top(std::string_view body, std::string_view path_model) {
         return bad("request_body", "Invalid request body: expected a JSON object.");
     }
     facts.members.reserve(24);
-    std::bitset<static_cast<size_t>(std::size(kKnown))> seen;
     std::string scratch;
     Item item;
     for (Walker walk(body, facts.root); walk.next(item);) {
@@ -531,12 +483,6 @@ Result<ChatFacts> scan_top(std::string_view body, std::string_view path_model) {
             facts.members.push_back({item, item.key, false});
             continue;
         }
-        size_t index = static_cast<size_t>(known - kKnown);
-        if (seen.test(index)) {
-            return bad(known->name,
-                       "Duplicate member '" + std::string(known->name) + "' in the request body.");
-        }
-        seen.set(index);
         facts.members.push_back({item, known->name, known->control});
         TRY(read_member(body, *known, item, facts));
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocols/raw_text.h"
 #include "protocols/usage_json.h"
 #include "wire/json.h"
 #include "wire/sse.h"
@@ -13,50 +14,18 @@ using json::Item;
 using json::Span;
 using json::Type;
 using json::Walker;
+using raw::append;
+using raw::append_whole;
+using raw::inside;
+using raw::is_noise;
+using raw::is_text;
 
-constexpr int64_t kChoicesMax = 64;     // choices are kept in bit sets
-constexpr size_t kCallsMax = 1024;      // tool calls in one reply
-constexpr size_t kWhiteSpaceMax = 500;  // seen: arguments that never end, all spaces
+constexpr int64_t kChoicesMax = 64;  // choices are kept in bit sets
 
 uint64_t bit(int64_t index) { return uint64_t{1} << index; }
 
-bool is_noise(std::string_view key) {
-    return key.starts_with("copilot_") || key.starts_with("content_filter_") ||
-           key == "prompt_filter_results" || key == "cot_id" || key == "cot_summary";
-}
-
-bool is_text(std::string_view data, Span value) {
-    return !value.empty() && json::type_at(data, value) == Type::string;
-}
-
-// The raw inside of a string value: "" for anything else.
-std::string_view inside(std::string_view data, Span value) {
-    if (!is_text(data, value)) {
-        return {};
-    }
-    std::string_view raw = value.of(data);
-    return raw.substr(1, raw.size() - 2);
-}
-
 bool has_text(const Item& item) {
     return item.type == Type::string && item.value.end - item.value.begin > 2;
-}
-
-void append(std::string& out, std::string_view key, std::string_view raw) {
-    if (!out.empty() && out.back() != '{') {
-        out += ',';
-    }
-    out += '"';
-    out += key;
-    out += "\":";
-    out += raw;
-}
-
-void append_whole(std::string& out, std::string_view raw) {
-    if (!out.empty() && out.back() != '{') {
-        out += ',';
-    }
-    out += raw;
 }
 
 std::string_view trailing_reason(std::string_view reason) {
@@ -439,153 +408,6 @@ ChatStreamMender::Written ChatStreamMender::write_delta(std::string_view data, c
         roles_ |= bit(choice.index);
     }
     return written;
-}
-
-// ---- tool calls --------------------------------------------------------------------------------
-
-void ChatStreamMender::write_calls(std::string_view data, Span calls, int64_t choice,
-                                   std::string& out) {
-    size_t before = out.size();
-    if (!out.empty()) {
-        out += ',';
-    }
-    out += R"("tool_calls":[)";
-    bool any = false;
-    Item fragment;
-    for (Walker walk(data, calls); walk.next(fragment) && !failed_;) {
-        if (fragment.type != Type::object) {
-            continue;
-        }
-        if (any) {
-            out += ',';
-        }
-        any = write_call(data, fragment.value, choice, out) || any;
-    }
-    out += ']';
-    if (!any) {
-        out.resize(before);
-    }
-}
-
-bool ChatStreamMender::write_call(std::string_view data, Span fragment, int64_t choice,
-                                  std::string& out) {
-    Span function;
-    std::string_view id;
-    std::string_view type;
-    int64_t upstream_index = 0;
-    bool custom = false;
-    Item item;
-    for (Walker walk(data, fragment); walk.next(item);) {
-        if (item.key == "index") {
-            upstream_index = json::int_at(data, item.value, 0);
-        } else if (item.key == "id") {
-            id = inside(data, item.value);
-        } else if (item.key == "type") {
-            type = inside(data, item.value);
-        } else if (item.key == "function" && item.type == Type::object) {
-            function = item.value;
-        } else if (item.key == "custom") {
-            custom = item.type == Type::object;
-        }
-    }
-    bool fresh = false;
-    Call& call = find_call(choice, upstream_index, id, fresh);
-    if (failed_) {
-        return false;
-    }
-    out += R"({"index":)";
-    out += std::to_string(call.index);
-    if (fresh) {
-        out += R"(,"id":")";
-        out += call.id;  // raw, as it came
-        out += R"(","type":)";
-        out += type.empty() ? std::string_view(R"("function")")
-                            : std::string_view(type.data() - 1, type.size() + 2);
-    }
-    if (!custom) {
-        out += R"(,"function":{)";
-        bool arguments = false;
-        for (Walker walk(data, function); !function.empty() && walk.next(item);) {
-            if (item.type == Type::null) {
-                continue;
-            }
-            if (item.key == "name") {
-                if (call.named || item.value.end - item.value.begin <= 2) {
-                    continue;
-                }
-                call.named = true;
-            } else if (item.key == "arguments") {
-                arguments = true;
-                if (item.type == Type::object) {  // seen from local servers: arguments as an object
-                    std::string text;
-                    json::write_string(text, item.value.of(data));
-                    append(out, "arguments", text);
-                    continue;
-                }
-                watch_white_space(inside(data, item.value));
-            }
-            append_whole(out, item.whole.of(data));
-        }
-        if (!arguments) {
-            append(out, "arguments", R"("")");
-        }
-        out += '}';
-    }
-    for (Walker walk(data, fragment); walk.next(item);) {
-        if (item.key != "index" && item.key != "id" && item.key != "type" &&
-            item.key != "function" && item.type != Type::null) {
-            out += ',';
-            out += item.whole.of(data);
-        }
-    }
-    out += '}';
-    return true;
-}
-
-// A fragment with an id belongs to the call of that id, or starts one; without an id it belongs to
-// the call that last used its index.
-ChatStreamMender::Call& ChatStreamMender::find_call(int64_t choice, int64_t upstream_index,
-                                                    std::string_view id, bool& fresh) {
-    for (auto call = calls_.rbegin(); call != calls_.rend(); ++call) {
-        if (call->choice == choice &&
-            (id.empty() ? call->upstream_index == upstream_index : call->id == id)) {
-            return *call;
-        }
-    }
-    if (calls_.size() == kCallsMax) {
-        fail("The upstream makes more tool calls than can be kept", "upstream_malformed");
-        return calls_.back();
-    }
-    fresh = true;
-    Call call{choice, upstream_index, 0, std::string(id), false};
-    call.index = std::count_if(calls_.begin(), calls_.end(),
-                               [&](const Call& other) { return other.choice == choice; });
-    if (call.id.empty()) {
-        std::string text;
-        json::write_string(text, "call_" + options_.id + "_" + std::to_string(calls_.size()));
-        call.id = text.substr(1, text.size() - 2);
-    }
-    return calls_.emplace_back(std::move(call));
-}
-
-void ChatStreamMender::watch_white_space(std::string_view arguments) {
-    size_t at = arguments.size();
-    while (at > 0) {
-        if (arguments[at - 1] == ' ') {
-            at -= 1;
-        } else if (at > 1 && arguments[at - 2] == '\\' &&
-                   (arguments[at - 1] == 'n' || arguments[at - 1] == 't' ||
-                    arguments[at - 1] == 'r')) {
-            at -= 2;
-        } else {
-            break;
-        }
-    }
-    white_space_ = at == 0 ? white_space_ + arguments.size() : arguments.size() - at;
-    if (white_space_ > kWhiteSpaceMax) {
-        fail("The upstream is sending endless white space inside tool arguments",
-             "upstream_malformed");
-    }
 }
 
 // ---- ends --------------------------------------------------------------------------------------

@@ -70,7 +70,8 @@ class ChatStreamMender final : public ReplyStream {
                       FrameFacts& facts);
     Written write_delta(std::string_view data, const Choice& choice, std::string& out);
     void write_calls(std::string_view data, json::Span calls, int64_t choice, std::string& out);
-    bool write_call(std::string_view data, json::Span fragment, int64_t choice, std::string& out);
+    bool write_call(std::string_view data, json::Span span, int64_t choice, std::string& out);
+    bool write_function(std::string_view data, json::Span function, Call& call, std::string& out);
     Call& find_call(int64_t choice, int64_t upstream_index, std::string_view id, bool& fresh);
     void watch_white_space(std::string_view arguments);
     std::string_view map_finish(std::string_view reason, int64_t choice);

@@ -101,8 +101,10 @@ std::vector<std::string> describe_changes(const Config& before, const Config& af
                     [&lines](const std::string& key, const Effective* old, const Effective* now) {
                         lines.push_back(describe_setting(key, old, now));
                     });
-    if (!before.general.master_key.equals(after.general.master_key.reveal()) &&
-        lookup(before.effective, "general_settings.master_key") == nullptr &&
+    const Secret& old_key = before.general.master_key;
+    const Secret& new_key = after.general.master_key;
+    bool same = new_key.empty() ? old_key.empty() : old_key.equals(new_key.reveal());
+    if (!same && lookup(before.effective, "general_settings.master_key") == nullptr &&
         lookup(after.effective, "general_settings.master_key") == nullptr) {
         lines.emplace_back("the master key of the environment: changed");
     }

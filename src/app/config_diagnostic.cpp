@@ -79,11 +79,11 @@ std::string mask_secret_values(std::string_view line) {
         out += line.substr(at, begin - at);
         at = begin;
         std::string_view value = line.substr(begin);
-        bool shown = value.empty() || value.starts_with("os.environ/") || value[0] == '[' ||
-                     value[0] == '{' || value[0] == '#' || value[0] == '&' || value[0] == '*';
+        bool shown = value.empty() || value.starts_with("os.environ/") || value[0] == '#';
         if (!shown && names_secret(key_before(line, colon))) {
             out += "…";
-            at = value_end(line, begin);
+            bool several = value[0] == '[' || value[0] == '{';
+            at = several ? line.size() : value_end(line, begin);
         }
     }
     out += line.substr(std::min(at, line.size()));

@@ -37,6 +37,7 @@ struct Load {
     yaml::Node root;
     yaml::Node built_in;  // model_list of the built-in configuration, when it is used
     std::vector<NameUse> names;
+    std::vector<std::string> left_out;    // model_names of entries that cannot be served
     std::map<std::string, int> ids_used;  // deployment id -> how often it was asked for
 };
 

@@ -23,6 +23,15 @@ class RowReader {
 
     // Adds the deployments of this row to the table; nothing when it is invalid.
     void add_deployments() {
+        size_t before = load_.config.table.deployments.size();
+        read_row();
+        if (load_.config.table.deployments.size() == before && !deployment_.group.empty()) {
+            load_.left_out.push_back(deployment_.group);
+        }
+    }
+
+  private:
+    void read_row() {
         if (!row_.is_mapping()) {
             fail(row_.place,
                  "an entry of model_list must be a mapping, not " +
@@ -59,7 +68,6 @@ class RowReader {
         build();
     }
 
-  private:
     bool read_name() {
         deployment_.line = load_.config.built_in_models ? 0 : row_.place.line;
         deployment_.group = read_text(row_, "model_name");

@@ -72,10 +72,17 @@ class NameChecker {
         for (const auto& [alias, target] : table_.aliases) {
             known_.push_back(alias);
         }
+        // Entries with errors count as meant, though not as served.
+        known_.insert(known_.end(), load.left_out.begin(), load.left_out.end());
     }
 
     void check(const NameUse& use) {
+        bool left_out = std::find(load_.left_out.begin(), load_.left_out.end(), use.name) !=
+                        load_.left_out.end();
         NameMatch found = match_name(table_, use.name);
+        if (left_out && found.match != Match::exact && found.match != Match::alias) {
+            return;  // its entry has told why
+        }
         std::string nearest = suggest_model(use.name, known_);
         switch (found.match) {
             case Match::exact:

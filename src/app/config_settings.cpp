@@ -53,7 +53,8 @@ class Layers {
 void note_strategy(Load& load, const yaml::Node& router) {
     const yaml::Node* node = router.find("routing_strategy");
     std::string strategy = read_text(router, "routing_strategy");
-    if (!strategy.empty() && strategy != "simple-shuffle") {
+    const Key& key = *find_key(Section::router_settings, "routing_strategy");
+    if (!strategy.empty() && strategy != "simple-shuffle" && !check_value(key, *node)) {
         load.diagnostics
             .note(node->place, "the routing strategy " + strategy +
                                    " is kept, but simple-shuffle is what is done so far")

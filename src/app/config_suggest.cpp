@@ -109,13 +109,11 @@ double model_distance(std::string_view typed, std::string_view known) {
     std::string_view bare_a = without_provider(a), bare_b = without_provider(b);
     bool one_bare = (bare_a.size() == a.size()) != (bare_b.size() == b.size());
     double bare = cost(bare_a, bare_b);
-    if (one_bare || bare == 0) {
-        return std::min(whole, 0.05 + bare);
-    }
+    double best = std::min(whole, bare + (one_bare ? 0.05 : 0.02));
     // A name cut short, or with a suffix too many: "claude-opus", "gpt-5-mini-2025-08-07".
     bool cut = bare_a.size() >= 4 && bare_b.size() >= 4 &&
                (bare_a.starts_with(bare_b) || bare_b.starts_with(bare_a));
-    return cut ? std::min({whole, bare, 0.3}) : std::min(whole, bare + 0.02);
+    return cut ? std::min(best, one_bare ? 0.32 : 0.3) : best;
 }
 
 }  // namespace
@@ -183,7 +181,7 @@ std::optional<double> name_distance(std::string_view typed, std::string_view kno
         improve(best, 0.45 - 0.25 * static_cast<double>(shorter) / static_cast<double>(longer));
     }
     double shared = shared_words(stems_a, stems_b);
-    if (shared >= 0.5) {
+    if (shared >= 0.6) {
         improve(best, 0.15 + 0.5 * (1 - shared));
     }
     return best;

@@ -59,10 +59,13 @@ std::string shown(const Key& key, const yaml::Node& node) {
     if (!node.variable.empty()) {
         return "the value of the environment variable " + node.variable;
     }
-    std::string out(yaml::describe(node.type));
     bool quotable = node.is_scalar() && !node.is_null() && key.type != KeyType::secret &&
                     key.type != KeyType::url;
-    return quotable ? out + " '" + node.text.substr(0, 40) + "'" : out;
+    if (!quotable) {
+        return std::string(yaml::describe(node.type));
+    }
+    std::string text = node.text.substr(0, 40);
+    return node.is_text() ? "'" + text + "'" : text;
 }
 
 Complaint wrong(const Key& key, const yaml::Node& node, std::string_view expected,

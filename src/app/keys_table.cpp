@@ -44,6 +44,8 @@ constexpr Synonym kSynonyms[] = {
     {"priority", "order"},
     {"env", "environment_variables"},
     {"environment", "environment_variables"},
+    {"env_variables", "environment_variables"},
+    {"env_vars", "environment_variables"},
     {"includes", "include"},
     {"admin_key", "master_key"},
     {"db_url", "database_url"},

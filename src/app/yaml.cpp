@@ -298,9 +298,18 @@ class Builder {
         std::string message =
             parser_.problem != nullptr ? parser_.problem : "the YAML is not valid";
         if (parser_.context != nullptr) {
-            message = std::string(parser_.context) + ": " + message;
+            message = std::string(parser_.context) + opened(parser_) + ": " + message;
         }
         return fail(place, std::move(message), cure(parser_.error, parser_.problem));
+    }
+
+    // Where the bracket or quote that is not closed stands, when that is another line.
+    static std::string opened(const yaml_parser_t& parser) {
+        size_t line = parser.context_mark.line;
+        bool told = parser.error == YAML_PARSER_ERROR || parser.error == YAML_SCANNER_ERROR;
+        return told && line != parser.problem_mark.line
+                   ? " that begins in line " + std::to_string(line + 1)
+                   : "";
     }
 
     static std::string cure(yaml_error_type_t error, const char* problem) {

@@ -239,8 +239,11 @@ bool may_probe(Cause cause) { return !is_quota(cause) && cause != Cause::forbidd
 }  // namespace
 
 bool same_credential(const Deployment& a, const Deployment& b) {
-    return a.provider == b.provider && a.api_base == b.api_base &&
-           a.organization == b.organization && a.api_key.equals(b.api_key.reveal());
+    // An empty key (the provider's own sign-in) equals nothing by Secret's rule.
+    const bool same_key =
+        a.api_key.empty() ? b.api_key.empty() : a.api_key.equals(b.api_key.reveal());
+    return same_key && a.provider == b.provider && a.api_base == b.api_base &&
+           a.organization == b.organization;
 }
 
 int retry_limit(const Plan& plan, const Hop& hop) {

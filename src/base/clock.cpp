@@ -53,8 +53,8 @@ Wall parse_utc(std::string_view text) {
     int64_t offset_seconds = 0;
     if (!rest.empty()) {
         if ((rest[0] != 'T' && rest[0] != 't' && rest[0] != ' ') ||
-            std::sscanf(rest.data() + 1, "%2d:%2d:%lf%n", &h, &mi, &s, &used) != 3 || h > 24 ||
-            mi > 59 || s < 0 || s >= 61) {
+            std::sscanf(rest.data() + 1, "%2d:%2d:%lf%n", &h, &mi, &s, &used) != 3 || h < 0 ||
+            h > 24 || mi < 0 || mi > 59 || !(s >= 0 && s < 61)) {
             return Wall::min();
         }
         rest = rest.substr(1 + static_cast<size_t>(used));
@@ -67,8 +67,9 @@ Wall parse_utc(std::string_view text) {
             offset_seconds = (oh * 60 + om) * 60 * (rest[0] == '-' ? -1 : 1);
         }
     }
-    const int64_t base = days_from_civil(y, static_cast<unsigned>(mo), static_cast<unsigned>(d)) *
-                             86400 + h * 3600 + mi * 60 - offset_seconds;
+    const int64_t base =
+        days_from_civil(y, static_cast<unsigned>(mo), static_cast<unsigned>(d)) * 86400 + h * 3600 +
+        mi * 60 - offset_seconds;
     return Wall(std::chrono::milliseconds(base * 1000 + static_cast<int64_t>(s * 1000)));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// Time as values. Pure modules take Mono and Wall as arguments; only net, gateway and app ask a Clock.
-// Mono never jumps and measures durations and deadlines; Wall is what people and upstreams speak.
+// Time as values. Pure modules take Mono and Wall as arguments; only net, gateway and app ask a
+// Clock. Mono never jumps and measures durations and deadlines; Wall is what people and upstreams
+// speak.
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -32,8 +33,8 @@ class Clock {
 
 // "2026-11-24T21:35:01.123Z" (UTC, milliseconds).
 [[nodiscard]] std::string render_utc(Wall t);
-// RFC 3339 ("2026-10-01T00:00:00Z", fraction and offset allowed, or a bare date) to Wall; nullopt-like:
-// returns Wall::min() when the text is no time.
+// RFC 3339 ("2026-10-01T00:00:00Z", fraction and offset allowed, or a bare date) to Wall;
+// nullopt-like: returns Wall::min() when the text is no time.
 [[nodiscard]] Wall parse_utc(std::string_view text);
 
 }  // namespace belay

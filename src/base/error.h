@@ -1,7 +1,8 @@
 #pragma once
 // What can fail and whose fault it is. Every expected failure in Belay is an Error inside a Result;
-// exceptions never cross a module. Kind is closed: only two tables read it, the one that shows it to
-// a client (protocols/render_error) and the one that decides how routing reacts (routing/outcome).
+// exceptions never cross a module. Kind is closed: only two tables read it, the one that shows it
+// to a client (protocols/render_error) and the one that decides how routing reacts
+// (routing/outcome).
 #include <chrono>
 #include <cstdint>
 #include <optional>

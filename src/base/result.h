@@ -62,28 +62,28 @@ class [[nodiscard]] Result<void> {
 #define BELAY_JOIN(a, b) BELAY_JOIN2(a, b)
 
 // The value of a Result, or return its error from this function. Not for coroutines.
-#define TRY(expression)                                  \
-    ({                                                   \
-        auto belay_try = (expression);                   \
-        if (!belay_try.ok()) {                           \
-            return std::move(belay_try).error();         \
-        }                                                \
-        std::move(belay_try).value();                    \
+#define TRY(expression)                          \
+    ({                                           \
+        auto belay_try = (expression);           \
+        if (!belay_try.ok()) {                   \
+            return std::move(belay_try).error(); \
+        }                                        \
+        std::move(belay_try).value();            \
     })
 
 // Declares or assigns `target` from a Result inside a coroutine, or co_returns its error.
-#define CO_TRY_ASSIGN(target, expression)                \
-    auto BELAY_JOIN(belay_try_, __LINE__) = (expression);\
-    if (!BELAY_JOIN(belay_try_, __LINE__).ok()) {        \
+#define CO_TRY_ASSIGN(target, expression)                              \
+    auto BELAY_JOIN(belay_try_, __LINE__) = (expression);              \
+    if (!BELAY_JOIN(belay_try_, __LINE__).ok()) {                      \
         co_return std::move(BELAY_JOIN(belay_try_, __LINE__)).error(); \
-    }                                                    \
+    }                                                                  \
     target = std::move(BELAY_JOIN(belay_try_, __LINE__)).value()
 
 // For a Result<void> inside a coroutine.
-#define CO_TRY(expression)                               \
-    do {                                                 \
-        auto belay_try = (expression);                   \
-        if (!belay_try.ok()) {                           \
-            co_return std::move(belay_try).error();      \
-        }                                                \
+#define CO_TRY(expression)                          \
+    do {                                            \
+        auto belay_try = (expression);              \
+        if (!belay_try.ok()) {                      \
+            co_return std::move(belay_try).error(); \
+        }                                           \
     } while (0)

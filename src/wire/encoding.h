@@ -11,7 +11,8 @@ namespace belay {
 [[nodiscard]] std::string base64_encode(std::string_view bytes);
 [[nodiscard]] Result<std::string> base64_decode(std::string_view text);
 
-// gzip or zlib, incremental, bounded: output at most `ratio` x input (plus 64 KiB) and `max` in all.
+// gzip or zlib, incremental, bounded: output at most `ratio` x input (plus 64 KiB) and `max` in
+// all.
 class Inflater {
   public:
     explicit Inflater(size_t max = 64u << 20, size_t ratio = 100);

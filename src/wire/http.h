@@ -1,5 +1,5 @@
 #pragma once
-// HTTP/1.1 message heads and bodies, RFC 9112, strict (reliability reference §4.9): CRLF only, one
+// HTTP/1.1 message heads and bodies, RFC 9112, strict: CRLF only, one
 // valid Host, token names, no control bytes in values, no folding, one length, `chunked` alone.
 // Pure: bytes in, heads out. The same parser serves the server and the client.
 #include <cstdint>
@@ -42,7 +42,8 @@ struct Head {
     bool expect_continue = false;
     size_t size = 0;  // bytes of the head, through the blank line
 
-    [[nodiscard]] std::string_view header(std::string_view name) const;  // first one, "" when absent
+    [[nodiscard]] std::string_view header(
+        std::string_view name) const;  // first one, "" when absent
     [[nodiscard]] size_t count(std::string_view name) const;
     [[nodiscard]] bool has(std::string_view name) const { return count(name) != 0; }
     void clear();
@@ -65,9 +66,10 @@ struct ParseError {
 
 [[nodiscard]] bool iequals(std::string_view a, std::string_view b);  // ASCII case-insensitive
 
-// Chunked transfer coding, incremental. feed() reads from the front of `in` and reports how many bytes
-// it consumed and which part of them is body. Call until the rest of `in` is empty or it says done or
-// bad; bytes behind the end of the body are never consumed. After `bad` the connection is to be closed.
+// Chunked transfer coding, incremental. feed() reads from the front of `in` and reports how many
+// bytes it consumed and which part of them is body. Call until the rest of `in` is empty or it says
+// done or bad; bytes behind the end of the body are never consumed. After `bad` the connection is
+// to be closed.
 class ChunkedReader {
   public:
     enum class State : uint8_t { more, done, bad };
@@ -80,7 +82,17 @@ class ChunkedReader {
     void reset() { *this = ChunkedReader(); }
 
   private:
-    enum class Phase : uint8_t { size, extension, size_lf, data, data_cr, data_lf, trailer, last_lf, done };
+    enum class Phase : uint8_t {
+        size,
+        extension,
+        size_lf,
+        data,
+        data_cr,
+        data_lf,
+        trailer,
+        last_lf,
+        done
+    };
     Phase phase_ = Phase::size;
     uint64_t left_ = 0;
     uint32_t digits_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
-// JSON, two ways. `Value` is a small document that keeps member order and the exact text of numbers,
-// for everything that is translated. `scan.h` is the other way: spans over the raw text for the hot
-// path, where nothing is parsed into a document.
+// JSON, two ways. `Value` is a small document that keeps member order and the exact text of
+// numbers, for everything that is translated. `scan.h` is the other way: spans over the raw text
+// for the hot path, where nothing is parsed into a document.
 //
 // Both accept exactly RFC 8259: valid UTF-8, no lone surrogates in escapes, no trailing bytes.
 // Bounds (Limits) hold for both; a violation is Kind::invalid_request with the byte position.
@@ -70,15 +70,16 @@ class Value {
     // Readers never fail: a value of another type gives the fallback.
     [[nodiscard]] bool as_bool(bool fallback = false) const;
     [[nodiscard]] std::string_view as_string(std::string_view fallback = {}) const;
-    [[nodiscard]] std::optional<int64_t> as_int() const;    // whole numbers in range only (1.0 counts)
+    [[nodiscard]] std::optional<int64_t> as_int()
+        const;  // whole numbers in range only (1.0 counts)
     [[nodiscard]] std::optional<double> as_double() const;
-    [[nodiscard]] std::string_view number_text() const;     // "" when it is no number
+    [[nodiscard]] std::string_view number_text() const;  // "" when it is no number
 
     // Array and Object access; empty statics when it is neither.
     [[nodiscard]] const Array& items() const;
     [[nodiscard]] const Object& members() const;
-    [[nodiscard]] Array& items();    // turns null (or another type) into an empty array first
-    [[nodiscard]] Object& members(); // likewise into an empty object
+    [[nodiscard]] Array& items();     // turns null (or another type) into an empty array first
+    [[nodiscard]] Object& members();  // likewise into an empty object
     [[nodiscard]] size_t size() const;
 
     // The member, or nullptr. With duplicate keys (possible only when built by hand) the first.
@@ -89,7 +90,8 @@ class Value {
     [[nodiscard]] const Value& operator[](size_t index) const;
     [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
 
-    Value& set(std::string_view key, Value value);  // replaces or appends; returns the member's value
+    Value& set(std::string_view key,
+               Value value);  // replaces or appends; returns the member's value
     bool erase(std::string_view key);
     Value& push(Value value);
 
@@ -125,9 +127,9 @@ inline Value::Value(Object o) : data_(std::move(o)) {}
 // Duplicate keys in one object are refused (they are how a filter is fooled).
 [[nodiscard]] Result<Value> parse(std::string_view text, const Limits& limits = {});
 
-[[nodiscard]] std::string dump(const Value& value);                 // compact
-[[nodiscard]] std::string dump_pretty(const Value& value);          // two spaces, for people
-void write(std::string& out, const Value& value);                   // compact, appended
-void write_string(std::string& out, std::string_view text);         // quoted and escaped, appended
+[[nodiscard]] std::string dump(const Value& value);          // compact
+[[nodiscard]] std::string dump_pretty(const Value& value);   // two spaces, for people
+void write(std::string& out, const Value& value);            // compact, appended
+void write_string(std::string& out, std::string_view text);  // quoted and escaped, appended
 
 }  // namespace belay::json

@@ -31,9 +31,10 @@ enum class Type : uint8_t { null, boolean, number, string, array, object };
 
 // A member of an object or an item of an array, inside a text that validate() has accepted.
 struct Item {
-    std::string_view key;  // member name without quotes, still escaped (compare with is()); "" in arrays
-    Span whole;            // key and value (in an object); the value alone (in an array)
-    Span value;            // the value's text
+    std::string_view
+        key;     // member name without quotes, still escaped (compare with is()); "" in arrays
+    Span whole;  // key and value (in an object); the value alone (in an array)
+    Span value;  // the value's text
     Type type = Type::null;
     bool key_escaped = false;  // the name is spelt with escapes
 
@@ -79,8 +80,8 @@ class Splice {
     explicit Splice(std::string_view text) : text_(text) {}
     void replace(Span span, std::string_view with);
     void insert(uint32_t at, std::string_view what);
-    // Removes a member or item with the comma that belongs to it. `container` is its object or array.
-    // Several members of one container may be removed.
+    // Removes a member or item with the comma that belongs to it. `container` is its object or
+    // array. Several members of one container may be removed.
     void remove(Span container, const Item& item);
     // Adds `"key":raw` as the first member of an object (with a comma when it has others). `key` is
     // plain text, `raw` is JSON. Of several additions the earlier stands first.

@@ -1,7 +1,7 @@
 #pragma once
 // Server-sent events (WHATWG HTML §9.2), reading side incremental, any byte split gives the same
-// events. LF, CRLF and CR line ends, several data lines per event, comments, BOM. One event may be at
-// most `max_event` bytes.
+// events. LF, CRLF and CR line ends, several data lines per event, comments, BOM. One event may be
+// at most `max_event` bytes.
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,0 +1,536 @@
+#include "admin/signin_view.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace belay::admin {
+namespace {
+
+using accounts::AccountView;
+using accounts::DeviceFlow;
+using accounts::Phase;
+
+// --- small pieces
+
+std::string heading(std::string_view text) { return "<h1>" + escape_html(text) + "</h1>\n"; }
+std::string lead(std::string_view text) {
+    return "<p class=\"lead\">" + escape_html(text) + "</p>\n";
+}
+
+// A button that JavaScript takes over; without it, a form that does the same.
+std::string action(const PanelContext& c, std::string_view route, std::string_view label,
+                   std::string_view style, std::string_view takeover = "false") {
+    std::string html = "<form method=\"post\" action=\"" + std::string(c.nonce_path) + "/" +
+                       std::string(route) + "\">";
+    html += "<input type=\"hidden\" name=\"token\" value=\"" + escape_html(c.page_token) + "\">";
+    html += "<input type=\"hidden\" name=\"takeover\" value=\"" + std::string(takeover) + "\">";
+    html += "<button class=\"" + std::string(style) + "\" data-route=\"" + std::string(route) +
+            "\" data-takeover=\"" + std::string(takeover) + "\">" + escape_html(label) +
+            "</button></form>\n";
+    return html;
+}
+
+std::string link_to(std::string_view url, std::string_view label, std::string_view style) {
+    return "<a class=\"" + std::string(style) + "\" href=\"" + escape_html(url) +
+           "\" target=\"_blank\" rel=\"noopener noreferrer\">" + escape_html(label) + "</a>\n";
+}
+
+std::string status_line(std::string_view kind, std::string_view text) {
+    return "<p class=\"status " + std::string(kind) + "\"><span class=\"dot\"></span>" +
+           escape_html(text) + "</p>\n";
+}
+
+std::string host_and_path(std::string_view url) {
+    const size_t scheme = url.find("://");
+    return std::string(scheme == std::string_view::npos ? url : url.substr(scheme + 3));
+}
+
+// --- the states
+
+std::string render_welcome(const PanelContext& c) {
+    std::string html = heading("Tie in to GitHub Copilot");
+    html += lead(
+        "Sign in once. Every tool on this machine that speaks OpenAI can then use the models of "
+        "your Copilot subscription.");
+    if (c.view.problem.id == "unsafe_files") {
+        html += "<p class=\"note warn\">" + escape_html(c.view.problem.text) + "</p>\n";
+    }
+    if (!c.view.device_problem.empty()) {
+        html += "<p class=\"note warn\">" + escape_html(c.view.device_problem) + "</p>\n";
+    }
+    html += "<div class=\"actions\">" + action(c, "start", "Get a sign-in code", "primary") +
+            "</div>\n";
+    return html;
+}
+
+std::string render_asking(const PanelContext& c) {
+    std::string html = heading("Asking GitHub for a code");
+    html += lead("This takes a moment.");
+    html +=
+        "<div class=\"code ghost\" "
+        "aria-hidden=\"true\"><span>····</span><i></i><span>····</span></div>\n";
+    html += c.view.device_offline
+                ? status_line("offline", "GitHub cannot be reached. Trying again by itself.")
+                : status_line("busy", "Contacting GitHub");
+    html += "<div class=\"actions\">" + action(c, "cancel", "Cancel", "quiet") + "</div>\n";
+    return html;
+}
+
+std::string render_code(std::string_view code) {
+    const size_t dash = code.find('-');
+    std::string html = "<p class=\"code\" id=\"code\" tabindex=\"-1\" data-code=\"" +
+                       escape_html(code) + "\" aria-label=\"Your code\">";
+    if (dash == std::string_view::npos) {
+        html += "<span>" + escape_html(code) + "</span>";
+    } else {
+        html += "<span>" + escape_html(code.substr(0, dash)) + "</span><i>-</i><span>" +
+                escape_html(code.substr(dash + 1)) + "</span>";
+    }
+    return html + "</p>\n";
+}
+
+std::string render_waiting(const PanelContext& c) {
+    const AccountView& v = c.view;
+    std::string html = heading("Your code");
+    html += lead("Copy it, paste it at GitHub, and confirm. This page notices by itself.");
+    html += render_code(v.user_code);
+    // A plain link, so that it works without JavaScript; with it, the code is copied on the way.
+    html += "<div class=\"actions\"><a class=\"primary\" id=\"authorize\" href=\"" +
+            escape_html(v.verification_url) +
+            "\" target=\"_blank\" rel=\"noopener noreferrer\">"
+            "<span class=\"js-only\">Copy &amp; Authorize</span>"
+            "<span class=\"no-js\">Open GitHub</span></a></div>\n";
+    html += "<p class=\"hint\" id=\"copied\" role=\"status\"></p>\n";
+    if (v.device_offline) {
+        html += status_line("offline", "GitHub cannot be reached. Trying again by itself.");
+    } else if (v.device_slowed) {
+        html += status_line("busy",
+                            "Waiting for you. GitHub asked for a slower pace, so it may take "
+                            "a few seconds longer to notice.");
+    } else {
+        html += status_line("busy", "Waiting for you to confirm at GitHub");
+    }
+    html +=
+        "<p class=\"fine\"><span id=\"countdown\">The code works for 15 minutes.</span> Opens "
+        "<b>" +
+        escape_html(host_and_path(v.verification_url)) +
+        "</b>. Enter only a code that you asked for here yourself.</p>\n";
+    html += "<div class=\"actions\">" + action(c, "cancel", "Cancel", "quiet") + "</div>\n";
+    return html;
+}
+
+std::string render_elsewhere(const PanelContext& c) {
+    std::string html = heading("A sign-in is under way");
+    html += lead(
+        "It was begun in another window, which alone can see its code. Finish it there, or begin "
+        "again here.");
+    html += "<div class=\"actions\">" + action(c, "start", "Begin again here", "primary", "true") +
+            "</div>\n";
+    return html;
+}
+
+std::string render_checking(const PanelContext& c) {
+    std::string html = heading("Checking the rope");
+    html += lead("GitHub has let you in. Fetching your Copilot plan and models.");
+    html += c.view.offline ? status_line("offline", "GitHub is slow to answer. Trying again.")
+                           : status_line("busy", "Nearly there");
+    return html;
+}
+
+std::string render_end(const PanelContext& c, std::string_view title, std::string_view text,
+                       std::string_view button) {
+    std::string html = heading(title);
+    html += lead(text);
+    html += "<div class=\"actions\">" + action(c, "start", button, "primary") + "</div>\n";
+    return html;
+}
+
+std::string render_refused(const PanelContext& c) {
+    const accounts::Problem& p = c.view.problem;
+    std::string html = heading(p.title.empty() ? "Copilot refuses this account" : p.title);
+    html += lead(p.text);
+    if (!c.view.login.empty()) {
+        html +=
+            "<p class=\"who\">You are signed in as <b>" + escape_html(c.view.login) + "</b>.</p>\n";
+    }
+    html += "<div class=\"actions\">";
+    if (!p.url.empty()) {
+        html += link_to(p.url, "Open GitHub", "primary");
+    }
+    html += action(c, "start", "Use another account", p.url.empty() ? "primary" : "secondary");
+    html += "</div>\n";
+    if (!p.id.empty()) {
+        html += "<p class=\"fine\">GitHub calls it <code>" + escape_html(p.id) + "</code>.</p>\n";
+    }
+    return html;
+}
+
+std::string render_unreachable(const PanelContext& c) {
+    std::string html = heading("GitHub is out of reach");
+    html += lead(
+        "Your sign-in is kept; only the network or GitHub is not answering. Belay tries again by "
+        "itself.");
+    html +=
+        status_line("offline", c.view.problem.text.empty() ? "No answer yet" : c.view.problem.text);
+    return html;
+}
+
+// --- ready
+
+std::string quota_label(const accounts::Quota& q) {
+    if (q.id == "session") {
+        return "5-hour window";
+    }
+    if (q.id == "weekly") {
+        return "This week";
+    }
+    return q.credits ? "AI credits" : q.id == "chat" ? "Chat" : "Premium requests";
+}
+
+std::string render_quota(const accounts::Quota& q) {
+    char percent[16];
+    std::snprintf(percent, sizeof percent, "%.0f", q.percent_remaining);
+    std::string html = "<div class=\"quota\"><div class=\"row\"><b>" + escape_html(quota_label(q)) +
+                       "</b><span>" + escape_html(accounts::describe_quota(q)) + "</span></div>";
+    if (!q.unlimited && !q.placeholder) {
+        html += "<progress max=\"100\" value=\"" + std::string(percent) + "\"" +
+                (q.percent_remaining < 10 ? " class=\"low\"" : "") + " aria-label=\"" +
+                escape_html(quota_label(q)) + " left\">" + percent + " %</progress>";
+    }
+    return html + "</div>\n";
+}
+
+std::string render_quotas(const AccountView& v) {
+    accounts::User user;
+    user.quotas = v.quotas;
+    std::string html;
+    if (const accounts::Quota* main = user.main_quota()) {
+        html += render_quota(*main);
+    }
+    for (const accounts::Quota& q : v.quotas) {
+        if (q.id == "session" || q.id == "weekly") {
+            html += render_quota(q);
+        }
+    }
+    return html;
+}
+
+std::string render_model(const accounts::Model& m) {
+    const std::string why = accounts::why_not(m);
+    return "<li" + std::string(why.empty() ? "" : " class=\"off\"") + "><code>" +
+           escape_html(m.id) + "</code><span>" + escape_html(why.empty() ? m.vendor : why) +
+           "</span></li>\n";
+}
+
+std::string render_models(const AccountView& v) {
+    if (v.catalogue == nullptr) {
+        return "<p class=\"fine\">The list of models is being fetched.</p>\n";
+    }
+    std::vector<const accounts::Model*> models;
+    size_t enabled = 0;
+    for (const accounts::Model& m : v.catalogue->models) {
+        models.push_back(&m);
+        enabled += m.enabled();
+    }
+    std::stable_sort(models.begin(), models.end(), [](const auto* a, const auto* b) {
+        return std::pair(!a->enabled(), !a->picker) < std::pair(!b->enabled(), !b->picker);
+    });
+    constexpr size_t kShown = 6;
+    std::string html = "<h2>" + std::to_string(enabled) + (enabled == 1 ? " model" : " models") +
+                       " within reach</h2>\n<ul class=\"models\">";
+    for (size_t i = 0; i < std::min(models.size(), kShown); ++i) {
+        html += render_model(*models[i]);
+    }
+    html += "</ul>\n";
+    if (models.size() > kShown) {
+        html += "<details data-keep=\"models\"><summary>Show " +
+                std::to_string(models.size() - kShown) + " more</summary><ul class=\"models\">";
+        for (size_t i = kShown; i < models.size(); ++i) {
+            html += render_model(*models[i]);
+        }
+        html += "</ul></details>\n";
+    }
+    return html;
+}
+
+std::string render_ready(const PanelContext& c) {
+    const AccountView& v = c.view;
+    const std::string who = v.login.empty() ? "your account" : v.login;
+    std::string html = heading("On belay");
+    html += "<div class=\"account\"><span class=\"initials\" aria-hidden=\"true\">" +
+            escape_html(initials(v.login)) + "</span><div><b>" + escape_html(who) +
+            "</b><span>Copilot " + escape_html(v.plan.empty() ? "plan unknown" : v.plan) +
+            "</span></div></div>\n";
+    if (v.phase == Phase::needs_login || v.offline) {
+        html += status_line("offline", v.problem.title + ". The present token still works.");
+    }
+    if (!v.notice.empty()) {
+        html += "<p class=\"note\">" + escape_html(v.notice) + "</p>\n";
+    }
+    for (const std::string& warning : v.warnings) {
+        html += "<p class=\"note warn\">" + escape_html(warning) + "</p>\n";
+    }
+    html += render_quotas(v);
+    html +=
+        "<div class=\"endpoint\"><span>Point any OpenAI client at</span><code id=\"endpoint\">" +
+        escape_html(c.api_url) + "/v1</code><button class=\"copy js-only\" data-copy=\"" +
+        escape_html(c.api_url) + "/v1\">Copy</button></div>\n";
+    html += render_models(v);
+    html += "<div class=\"actions row\">" + action(c, "start", "Use another account", "quiet") +
+            action(c, "signout", "Sign out", "quiet") + "</div>\n";
+    return html;
+}
+
+// The rope above the panel: slack, swaying, taut or loose, by the state's name in CSS.
+constexpr std::string_view kRope =
+    R"(<svg class="rope" viewBox="0 0 560 150" aria-hidden="true" focusable="false">
+<g class="anchor"><circle cx="280" cy="14" r="9"></circle><circle cx="280" cy="14" r="3.5"></circle></g>
+<g class="line slack"><path class="strand" d="M280 18 C 262 62, 330 58, 304 96 S 250 118, 280 150"></path>
+<path class="twist" d="M280 18 C 262 62, 330 58, 304 96 S 250 118, 280 150"></path></g>
+<g class="line taut"><path class="strand" d="M280 18 C 280 62, 280 100, 280 150"></path>
+<path class="twist" d="M280 18 C 280 62, 280 100, 280 150"></path></g>
+<g class="line loose"><path class="strand" d="M280 18 C 276 44, 292 58, 284 84 S 268 100, 274 112"></path>
+<path class="twist" d="M280 18 C 276 44, 292 58, 284 84 S 268 100, 274 112"></path></g>
+<g class="knot"><path d="M270 66 q10 -14 20 0 q-10 16 -20 0 M270 84 q10 14 20 0 q-10 -16 -20 0"></path></g>
+</svg>)";
+
+constexpr std::string_view kMark =
+    R"(<svg class="mark" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d="M12 12c-5-3-6-9 0-9s5 6 0 9-6 9 0 9 5-6 0-9z"></path></svg>)";
+
+bool is_passing(SigninState state) {
+    return state == SigninState::asking || state == SigninState::waiting ||
+           state == SigninState::checking || state == SigninState::unreachable ||
+           state == SigninState::elsewhere;
+}
+
+}  // namespace
+
+std::string_view state_name(SigninState state) {
+    switch (state) {
+        case SigninState::welcome:
+            return "welcome";
+        case SigninState::asking:
+            return "asking";
+        case SigninState::waiting:
+            return "waiting";
+        case SigninState::elsewhere:
+            return "elsewhere";
+        case SigninState::checking:
+            return "checking";
+        case SigninState::ready:
+            return "ready";
+        case SigninState::expired:
+            return "expired";
+        case SigninState::denied:
+            return "denied";
+        case SigninState::failed:
+            return "failed";
+        case SigninState::needs_login:
+            return "needs_login";
+        case SigninState::refused:
+            return "refused";
+        case SigninState::unreachable:
+            return "unreachable";
+    }
+    return "welcome";
+}
+
+SigninState decide_state(const AccountView& view, std::string_view owner) {
+    const bool mine = view.device_owner == owner;
+    const bool usable = view.phase == Phase::signed_in;
+    switch (view.device) {
+        case DeviceFlow::State::starting:
+        case DeviceFlow::State::waiting:
+            if (mine) {
+                return view.device == DeviceFlow::State::waiting ? SigninState::waiting
+                                                                 : SigninState::asking;
+            }
+            if (!usable) {
+                return SigninState::elsewhere;
+            }
+            break;
+        case DeviceFlow::State::expired:
+        case DeviceFlow::State::denied:
+        case DeviceFlow::State::failed:
+            // A failed change of accounts leaves the present one; the page says ready.
+            if (mine && !usable) {
+                return view.device == DeviceFlow::State::expired  ? SigninState::expired
+                       : view.device == DeviceFlow::State::denied ? SigninState::denied
+                                                                  : SigninState::failed;
+            }
+            break;
+        case DeviceFlow::State::idle:
+        case DeviceFlow::State::success:
+            break;
+    }
+    switch (view.phase) {
+        case Phase::starting:
+            return SigninState::checking;
+        case Phase::signed_out:
+            return SigninState::welcome;
+        case Phase::signed_in:
+            return SigninState::ready;
+        case Phase::needs_login:
+            return SigninState::needs_login;
+        case Phase::refused:
+            return SigninState::refused;
+        case Phase::unreachable:
+            return SigninState::unreachable;
+    }
+    return SigninState::welcome;
+}
+
+std::string describe_state(const PanelContext& c) {
+    switch (c.state) {
+        case SigninState::welcome:
+            return "Not signed in.";
+        case SigninState::asking:
+            return "Asking GitHub for a code.";
+        case SigninState::waiting:
+            return c.view.device_offline ? "GitHub cannot be reached. Trying again."
+                                         : "Your code is " + c.view.user_code + ".";
+        case SigninState::elsewhere:
+            return "A sign-in is under way in another window.";
+        case SigninState::checking:
+            return "GitHub has let you in. Checking Copilot.";
+        case SigninState::ready:
+            return "Signed in" + (c.view.login.empty() ? std::string() : " as " + c.view.login) +
+                   ". Ready.";
+        case SigninState::expired:
+            return "The code has expired.";
+        case SigninState::denied:
+            return "The sign-in was cancelled at GitHub.";
+        case SigninState::failed:
+            return "GitHub refused the sign-in.";
+        case SigninState::needs_login:
+            return "GitHub asks you to sign in again.";
+        case SigninState::refused:
+            return c.view.problem.title + ".";
+        case SigninState::unreachable:
+            return "GitHub cannot be reached. Trying again.";
+    }
+    return {};
+}
+
+std::string render_panel(const PanelContext& c) {
+    switch (c.state) {
+        case SigninState::welcome:
+            return render_welcome(c);
+        case SigninState::asking:
+            return render_asking(c);
+        case SigninState::waiting:
+            return render_waiting(c);
+        case SigninState::elsewhere:
+            return render_elsewhere(c);
+        case SigninState::checking:
+            return render_checking(c);
+        case SigninState::ready:
+            return render_ready(c);
+        case SigninState::expired:
+            return render_end(c, "The code has expired",
+                              "Codes live for 15 minutes. Nothing is lost: get a fresh one.",
+                              "Get a new code");
+        case SigninState::denied:
+            return render_end(c, "Cancelled at GitHub",
+                              "The sign-in was turned down there, so this code is used up. If that "
+                              "was you, all is well; if you would like to try again, here is how.",
+                              "Get a new code");
+        case SigninState::failed:
+            return render_end(c, "GitHub said no", c.view.device_problem, "Try again");
+        case SigninState::needs_login:
+            return render_end(c, "Please sign in again",
+                              "GitHub no longer accepts the stored sign-in. It was revoked or has "
+                              "run out.",
+                              "Get a sign-in code");
+        case SigninState::refused:
+            return render_refused(c);
+        case SigninState::unreachable:
+            return render_unreachable(c);
+    }
+    return {};
+}
+
+std::string render_page(const PanelContext& c) {
+    const std::string v = "?v=" + std::string(c.asset_version);
+    const std::string base(c.nonce_path);
+    const std::string_view state = c.locked ? "locked" : state_name(c.state);
+    std::string html =
+        "<!doctype html>\n<html lang=\"en\" class=\"no-script\">\n<head>\n<meta "
+        "charset=\"utf-8\">\n";
+    html += "<title>Belay · GitHub Copilot sign-in</title>\n";
+    html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+    html += "<meta name=\"color-scheme\" content=\"light dark\">\n";
+    html += "<link rel=\"icon\" type=\"image/svg+xml\" href=\"" + base + "/assets/icon.svg" + v +
+            "\">\n";
+    html += "<link rel=\"stylesheet\" href=\"" + base + "/assets/signin.css" + v + "\">\n";
+    html += "<script src=\"" + base + "/assets/signin.js" + v + "\" defer></script>\n";
+    if (!c.locked && is_passing(c.state)) {
+        html += "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n";
+    }
+    html += "</head>\n<body data-state=\"" + std::string(state) + "\" data-token=\"" +
+            escape_html(c.locked ? std::string_view() : c.page_token) + "\" data-begin=\"" +
+            (c.may_begin_by_itself ? "yes" : "no") + "\">\n";
+    html += "<header><a class=\"brand\" href=\"" + base + "\">" + std::string(kMark) +
+            "<span>Belay</span></a></header>\n";
+    html += "<main>\n" + std::string(kRope) + "\n<section id=\"panel\" class=\"card\">\n";
+    html += c.locked ? heading("This page is locked") +
+                           lead(
+                               "Open it by the link that Belay printed when it started; it ends "
+                               "in #k=…")
+                     : render_panel(c);
+    html += "</section>\n</main>\n";
+    html += "<p id=\"live\" class=\"sr\" role=\"status\" aria-live=\"polite\"></p>\n";
+    html +=
+        "<p id=\"lost\" class=\"lost\" hidden>Belay is not answering. Is it still running?</p>\n";
+    html += "<footer><p>The sign-in is kept on this machine only, in <code>" +
+            escape_html(c.store_text) + "</code>.</p></footer>\n</body>\n</html>\n";
+    return html;
+}
+
+std::string escape_html(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (const char c : text) {
+        switch (c) {
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            case '\'':
+                out += "&#39;";
+                break;
+            default:
+                if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') {
+                    out += c;
+                }
+        }
+    }
+    return out;
+}
+
+std::string initials(std::string_view login) {
+    std::string out;
+    bool start = true;
+    for (const char c : login) {
+        const bool letter =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (letter && start && out.size() < 2) {
+            out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+        }
+        start = !letter;
+    }
+    if (out.size() == 1 && login.size() > 1 && login[1] >= 'a' && login[1] <= 'z') {
+        out += static_cast<char>(login[1] - 32);
+    }
+    return out.empty() ? "?" : out;
+}
+
+}  // namespace belay::admin

@@ -42,8 +42,8 @@ bool worth_waiting(const Plan& plan, const Outcome& outcome, const Health& healt
         return true;
     }
     // A rate limit does not end by asking again, and a second timeout costs as much as the first.
-    return outcome.cause != Cause::rate_limited && outcome.cause != Cause::timeout &&
-           stated <= kPatienceAhead;
+    const bool limited = outcome.cause == Cause::rate_limited || outcome.status == 429;
+    return !limited && outcome.cause != Cause::timeout && stated <= kPatienceAhead;
 }
 
 Step attempt(Plan& plan, size_t candidate_index, milliseconds delay) {
@@ -164,6 +164,9 @@ Step retry(Plan& plan, Health& health, const Now& now) {
             const milliseconds delay = retry_delay(plan, outcome, hop.retries, now.random);
             if (const auto same = same_again(plan, health, now)) {
                 hop.retries += 1;
+                // What was reset or sent away (GOAWAY) leaves its pool's other connections suspect.
+                plan.fresh_connection_next =
+                    outcome.cause == Cause::overloaded || outcome.cause == Cause::connection;
                 return attempt(plan, *same, delay);
             }
         }

@@ -188,7 +188,7 @@ TEST_CASE(
             walk.random = random;
             (void)walk.step();
             for (int retry = 1; retry <= 2; ++retry) {
-                const Step step = walk.after(cause, 500);
+                const Step step = walk.after(cause, 503);
                 CHECK(step.upstream_model == "opus");
                 CHECK(step.retry == retry);
                 CHECK(step.delay >= milliseconds(50));
@@ -267,6 +267,21 @@ TEST_CASE("a rate limit moves on at once where it can, and waits as told where i
         CHECK(step.upstream_model == "opus");
         CHECK(step.delay > milliseconds(0));
     }
+}
+
+TEST_CASE("after a GOAWAY or a reset the retry takes a fresh connection") {
+    for (const Cause cause : {Cause::overloaded, Cause::connection}) {
+        Walk walk(TableMaker::chained({"opus"}), "opus");
+        (void)walk.step();
+        CHECK(walk.after(cause, cause == Cause::overloaded ? 503 : 0).fresh_connection);
+        CHECK_FALSE(walk.after(Cause::server_error, 500).fresh_connection);
+    }
+}
+
+TEST_CASE("a model overloaded by 429 is left for a ready fallback at once") {
+    Walk walk(TableMaker::chained({"opus", "mini"}), "opus");
+    (void)walk.step();
+    CHECK(walk.after(Cause::overloaded, 429).upstream_model == "mini");
 }
 
 TEST_CASE("a timeout is not waited for twice when something else is ready") {

@@ -339,7 +339,8 @@ Policy policy_for(const Account& account, const Model& model) {
 std::optional<Reply> check_model(Call& call, std::string_view endpoint) {
     call.model_id = call.body["model"].as_string();
     std::string id = call.model_id;
-    if (endpoint == "/v1/messages" && call.state.find_model(id) == nullptr) {
+    const bool messages = endpoint == "/v1/messages" || endpoint.empty();
+    if (messages && call.state.find_model(id) == nullptr) {
         // The Messages route also takes the vendor's dashed spelling (claude-opus-4-6).
         if (const size_t dash = id.rfind('-');
             dash != std::string::npos && dash + 1 < id.size() &&

@@ -10,7 +10,8 @@ using belay::sim::testing::events_of;
 
 namespace {
 
-std::string ask(std::string_view model, std::string_view more = {}, std::string_view text = "Hello") {
+std::string ask(std::string_view model, std::string_view more = {},
+                std::string_view text = "Hello") {
     return R"({"model":")" + std::string(model) + R"(","messages":[{"role":"user","content":")" +
            std::string(text) + R"("}])" + std::string(more) + "}";
 }
@@ -36,7 +37,8 @@ TEST_CASE("chat: stream and plain agree") {
         CAPTURE(model);
         Bench bench;
         const auto plain = Bench::json_of(bench.call("/chat/completions", ask(model)));
-        const auto streamed = events_of(bench.call("/chat/completions", ask(model, R"(,"stream":true)")));
+        const auto streamed =
+            events_of(bench.call("/chat/completions", ask(model, R"(,"stream":true)")));
         CHECK(merged_text(plain).find("Hello! I am") == 0);
         CHECK(chat_text(streamed) == merged_text(plain));
         CHECK(streamed.back().data == "[DONE]");
@@ -59,8 +61,8 @@ TEST_CASE("chat: flavours of the families") {
     CHECK(!claude["choices"][0].has("index"));
     CHECK(claude["choices"][1]["message"]["tool_calls"][0]["function"]["arguments"].as_string() ==
           R"({"city":"Paris"})");
-    const auto events = events_of(
-        bench.call("/chat/completions", ask("gpt-4.1", R"(,"stream":true)")));
+    const auto events =
+        events_of(bench.call("/chat/completions", ask("gpt-4.1", R"(,"stream":true)")));
     CHECK(events[0].json()["choices"].size() == 0);
     CHECK(events[2].json()["choices"][0]["delta"]["role"].is_null());
     const auto gemini = events_of(
@@ -135,17 +137,21 @@ TEST_CASE("chat: refusals") {
         {ask("gpt-5.4", R"(,"top_p":1)"), 400, "Unsupported parameter: 'top_p'"},
         {ask("gpt-4.1", R"(,"reasoning_effort":"low")"), 400, "invalid_reasoning_effort"},
         {ask("gpt-4.1", tools + "]"), 400, "You may not include more than 128 tools"},
-        {ask("gpt-4.1", R"(,"tools":[{"type":"function","function":{"name":"a.b"}}])"), 400, "pattern"},
-        {ask("gpt-4.1", R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"x":{"type":"array"}}}}}])"),
+        {ask("gpt-4.1", R"(,"tools":[{"type":"function","function":{"name":"a.b"}}])"), 400,
+         "pattern"},
+        {ask("gpt-4.1",
+             R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"x":{"type":"array"}}}}}])"),
          400, "array schema missing items"},
-        {R"({"model":"gpt-4.1","messages":[{"role":"tool","tool_call_id":"x","content":"y"}]})", 400,
-         "must be a response to a preceding message"},
+        {R"({"model":"gpt-4.1","messages":[{"role":"tool","tool_call_id":"x","content":"y"}]})",
+         400, "must be a response to a preceding message"},
         {R"({"model":"gpt-4.1","messages":[{"role":"user","content":[{"type":"file"}]}]})", 400,
          "type has to be either"},
         {R"({"model":"gpt-4.1","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,"}}]}]})",
          400, "missing required Copilot-Vision-Request"},
-        {R"({"model":"claude-haiku-4.5","messages":[{"role":"user","content":""}]})", 400, "non-empty"},
-        {R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + std::string(300000, 'x') + R"("}]})",
+        {R"({"model":"claude-haiku-4.5","messages":[{"role":"user","content":""}]})", 400,
+         "non-empty"},
+        {R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + std::string(300000, 'x') +
+             R"("}]})",
          400, "exceeds the limit of 64000"},
         {"not json", 400, "Bad Request"},
     };
@@ -184,7 +190,8 @@ TEST_CASE("billing: credits") {
     const auto& usage = reply["copilot_usage"];
     int64_t sum = 0;
     for (const auto& d : usage["token_details"].items()) {
-        sum += *d["token_count"].as_int() * *d["cost_per_batch"].as_int() / *d["batch_size"].as_int();
+        sum +=
+            *d["token_count"].as_int() * *d["cost_per_batch"].as_int() / *d["batch_size"].as_int();
     }
     CHECK(usage["total_nano_aiu"].as_int() == sum);
     CHECK(bench.state()["charged_nano"].as_int() == sum);
@@ -246,8 +253,11 @@ TEST_CASE("answers: say, schema, tool result, limits, stops") {
     CHECK(text(ask("gpt-4.1", "", "Reply with exactly: pong")) == "pong");
     CHECK(text(ask("gpt-4.1", "", "Count to 5")) == "1 2 3 4 5");
     CHECK(text(ask("gpt-4.1", R"(,"stop":["3"])", "Count to 5")) == "1 2 ");
-    CHECK(text(ask("gpt-4.1", R"(,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","properties":{"city":{"type":"string"},"n":{"type":"integer"}}}}})",
-                   "Describe Paris in 3 words for Rome")) == R"({"city":"Paris","n":3})");
+    CHECK(
+        text(ask(
+            "gpt-4.1",
+            R"(,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","properties":{"city":{"type":"string"},"n":{"type":"integer"}}}}})",
+            "Describe Paris in 3 words for Rome")) == R"({"city":"Paris","n":3})");
     const auto cut = Bench::json_of(
         bench.call("/chat/completions", ask("gpt-4.1", R"(,"max_tokens":2)", "Count to 50")));
     CHECK(cut["choices"][0]["finish_reason"].as_string() == "length");
@@ -264,7 +274,8 @@ TEST_CASE("world: deterministic") {
         Bench bench(scenario);
         std::string all;
         for (int i = 0; i < 3; ++i) {
-            all += bench.call("/chat/completions", ask("claude-sonnet-4.5", R"(,"stream":true)")).body();
+            all += bench.call("/chat/completions", ask("claude-sonnet-4.5", R"(,"stream":true)"))
+                       .body();
         }
         return all;
     };
@@ -275,15 +286,17 @@ TEST_CASE("world: deterministic") {
 // Embeddings: only a list of strings, floats whatever was asked, nothing at the top level.
 TEST_CASE("embeddings") {
     Bench bench;
-    const auto r = Bench::json_of(
-        bench.call("/embeddings", R"({"model":"text-embedding-3-small","input":["a","b","a"],"dimensions":8,"encoding_format":"base64"})"));
+    const auto r = Bench::json_of(bench.call(
+        "/embeddings",
+        R"({"model":"text-embedding-3-small","input":["a","b","a"],"dimensions":8,"encoding_format":"base64"})"));
     CHECK(!r.has("object"));
     CHECK(!r.has("model"));
     CHECK(r["data"].size() == 3);
     CHECK(r["data"][0]["embedding"].size() == 8);
     CHECK(r["data"][0]["embedding"] == r["data"][2]["embedding"]);
     CHECK(r["data"][0]["embedding"] != r["data"][1]["embedding"]);
-    const Reply bare = bench.call("/embeddings", R"({"model":"text-embedding-3-small","input":"a"})");
+    const Reply bare =
+        bench.call("/embeddings", R"({"model":"text-embedding-3-small","input":"a"})");
     CHECK(bare.status == 400);
     CHECK(bare.body() == "Bad Request\n");
 }

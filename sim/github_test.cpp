@@ -13,9 +13,9 @@ constexpr std::string_view kPlugin = "Iv1.b507a08c87ecfe98";
 const Headers kJson = {{"Accept", "application/json"}};
 
 json::Value start_flow(Bench& bench, std::string_view client = kPlugin) {
-    return Bench::json_of(bench.send(
-        "POST", "/login/device/code",
-        R"({"client_id":")" + std::string(client) + R"(","scope":"read:user"})", kJson));
+    return Bench::json_of(
+        bench.send("POST", "/login/device/code",
+                   R"({"client_id":")" + std::string(client) + R"(","scope":"read:user"})", kJson));
 }
 
 json::Value poll(Bench& bench, std::string_view device, std::string_view client = kPlugin) {
@@ -38,7 +38,8 @@ TEST_CASE("device flow: pending until the human authorises, then one token") {
     const std::string device(codes["device_code"].as_string());
     CHECK(poll(bench, device)["error"].as_string() == "authorization_pending");
     bench.now += seconds(5);
-    const std::string press = R"({"user_code":")" + std::string(codes["user_code"].as_string()) + "\"}";
+    const std::string press =
+        R"({"user_code":")" + std::string(codes["user_code"].as_string()) + "\"}";
     CHECK(bench.control("/_sim/authorize", press).status == 200);
     const auto token = poll(bench, device);
     CHECK(token["access_token"].as_string().starts_with("ghu_"));
@@ -97,13 +98,13 @@ TEST_CASE("device page: a human authorises with the form") {
     const std::string code(codes["user_code"].as_string());
     const Reply form = bench.send("GET", "/login/device?user_code=%3Cscript%3E");
     CHECK(form.body().find("<script>") == std::string::npos);
-    const Reply done = bench.send("POST", "/login/device",
-                                  "user_code=" + code + "&action=authorize&account=max");
+    const Reply done =
+        bench.send("POST", "/login/device", "user_code=" + code + "&action=authorize&account=max");
     CHECK(done.status == 200);
     const auto token = poll(bench, codes["device_code"].as_string());
     const std::string bearer = "token " + std::string(token["access_token"].as_string());
-    const auto user =
-        Bench::json_of(bench.send("GET", "/copilot_internal/user", "", {{"Authorization", bearer}}));
+    const auto user = Bench::json_of(
+        bench.send("GET", "/copilot_internal/user", "", {{"Authorization", bearer}}));
     CHECK(user["copilot_plan"].as_string() == "individual_max");
 }
 
@@ -131,13 +132,12 @@ TEST_CASE("exchange: refusals") {
         int status;
         std::string_view text;
     };
-    for (const Row& row : {Row{"bad_credentials", 401, "Bad credentials"},
-                           Row{"not_found", 404, "Not Found"},
-                           Row{"rate_limited", 403, "API rate limit exceeded"},
-                           Row{"spammy_user", 403, "\"notification_id\":\"spammy_user\""},
-                           Row{"not_signed_up", 403, "\"can_signup_for_limited\":true"},
-                           Row{"server_error", 500, "Internal Server Error"},
-                           Row{"html", 200, "<html>"}}) {
+    for (const Row& row :
+         {Row{"bad_credentials", 401, "Bad credentials"}, Row{"not_found", 404, "Not Found"},
+          Row{"rate_limited", 403, "API rate limit exceeded"},
+          Row{"spammy_user", 403, "\"notification_id\":\"spammy_user\""},
+          Row{"not_signed_up", 403, "\"can_signup_for_limited\":true"},
+          Row{"server_error", 500, "Internal Server Error"}, Row{"html", 200, "<html>"}}) {
         CAPTURE(row.outcome);
         Bench bench(R"({"accounts":[{"name":"pro_plus","exchange":")" + std::string(row.outcome) +
                     R"("}]})");
@@ -156,15 +156,18 @@ TEST_CASE("exchange: direct-only applications get 404 and may call CAPI themselv
     bench.control("/_sim/authorize", "{}");
     const auto token = poll(bench, codes["device_code"].as_string(), app);
     const std::string bearer = "Bearer " + std::string(token["access_token"].as_string());
-    CHECK(bench.send("GET", "/copilot_internal/v2/token", "", {{"Authorization", bearer}}).status == 404);
+    CHECK(bench.send("GET", "/copilot_internal/v2/token", "", {{"Authorization", bearer}}).status ==
+          404);
     CHECK(bench.send("GET", "/models", "", {{"Authorization", bearer}}).status == 200);
 }
 
 // Killing a token makes CAPI answer 401 at once, and a new exchange cures it.
 TEST_CASE("revoked tokens are dead, new ones live") {
     Bench bench;
-    CHECK(bench.call("/chat/completions",
-                     R"({"model":"gpt-4.1","messages":[{"role":"user","content":"hi"}]})").status == 200);
+    CHECK(bench
+              .call("/chat/completions",
+                    R"({"model":"gpt-4.1","messages":[{"role":"user","content":"hi"}]})")
+              .status == 200);
     bench.control("/_sim/revoke", R"({"account":"pro_plus"})");
     CHECK(bench.call("/chat/completions", "{}").status == 401);
     bench.token.clear();
@@ -173,10 +176,12 @@ TEST_CASE("revoked tokens are dead, new ones live") {
 
 // Each plan's user record has the shape that was seen for it.
 TEST_CASE("user: shapes by plan") {
-    Bench bench(R"({"accounts":[{"name":"max","entitlement_as_text":true,"missing_keys":["endpoints"]}]})");
+    Bench bench(
+        R"({"accounts":[{"name":"max","entitlement_as_text":true,"missing_keys":["endpoints"]}]})");
     auto user = [&bench](std::string_view name) {
-        return Bench::json_of(bench.send("GET", "/copilot_internal/user", "",
-                                         {{"Authorization", "token gho_sim_" + std::string(name)}}));
+        return Bench::json_of(
+            bench.send("GET", "/copilot_internal/user", "",
+                       {{"Authorization", "token gho_sim_" + std::string(name)}}));
     };
     const auto plus = user("pro_plus")["quota_snapshots"]["premium_interactions"];
     CHECK(plus["entitlement"].as_int() == 7000);
@@ -210,10 +215,12 @@ TEST_CASE("models: filtered by plan and integration, policies shown and switched
     CHECK(ids("pro_plus", "vscode-chat").find("claude-opus-4.6") != std::string::npos);
     CHECK(ids("pro", "vscode-chat").find("claude-opus-4.6") == std::string::npos);
     CHECK(ids("pro_plus", "tiny") == "gpt-4.1 ");
-    CHECK(bench.send("GET", "/models", "",
-                     {{"Authorization", "Bearer gho_sim_pro"}, {"Copilot-Integration-Id", "who"}})
+    CHECK(bench
+              .send("GET", "/models", "",
+                    {{"Authorization", "Bearer gho_sim_pro"}, {"Copilot-Integration-Id", "who"}})
               .status == 400);
-    const std::string_view ask = R"({"model":"grok-4.5","messages":[{"role":"user","content":"hi"}]})";
+    const std::string_view ask =
+        R"({"model":"grok-4.5","messages":[{"role":"user","content":"hi"}]})";
     CHECK(bench.call("/chat/completions", ask).body().find("model_not_supported") !=
           std::string::npos);
     CHECK(bench.call("/models/grok-4.5/policy", R"({"state":"enabled"})").status == 200);
@@ -224,14 +231,16 @@ TEST_CASE("models: filtered by plan and integration, policies shown and switched
 TEST_CASE("auto: a session token opens the models it names") {
     Bench bench;
     bench.account = "free_tbb";
-    const std::string_view ask = R"({"model":"gpt-4.1","messages":[{"role":"user","content":"hi"}]})";
+    const std::string_view ask =
+        R"({"model":"gpt-4.1","messages":[{"role":"user","content":"hi"}]})";
     CHECK(bench.call("/chat/completions", ask).status == 400);
     const auto session = Bench::json_of(bench.call("/models/session", R"({"auto_mode":{}})"));
     CHECK(session["selected_model"].as_string() == "gpt-4.1");
     bench.extra = {{"Copilot-Session-Token", std::string(session["session_token"].as_string())}};
     CHECK(bench.call("/chat/completions", ask).status == 200);
-    CHECK(bench.call("/chat/completions",
-                     R"({"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]})")
+    CHECK(bench
+              .call("/chat/completions",
+                    R"({"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]})")
               .body()
               .find("not available for session") != std::string::npos);
     bench.now += seconds(3601);

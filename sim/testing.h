@@ -1,6 +1,6 @@
 #pragma once
-// For the simulator's own tests: a world with a hand-set clock, requests in one line, and readers that
-// put streams back together the way a tolerant client does.
+// For the simulator's own tests: a world with a hand-set clock, requests in one line, and readers
+// that put streams back together the way a tolerant client does.
 #include <string>
 #include <string_view>
 #include <utility>

@@ -174,6 +174,7 @@ Reply World::dispatch(const Request& request, Wall now) {
     }
     fill_entry(entry, call, reply);
     count(state, call, entry);
+    calls_.fetch_add(1);
     state.log.push_back(std::move(entry));
     if (state.log.size() > kLogEntries) {
         state.log.pop_front();

@@ -48,6 +48,8 @@ class World {
         return bench_.load(std::memory_order_acquire) != nullptr;
     }
 
+    // Requests answered so far (bench calls not counted).
+    [[nodiscard]] uint64_t calls() const { return calls_.load(); }
     void set_base_url(std::string base_url);
     // A valid Copilot token of an account, without the exchange; "" when there is no such account.
     [[nodiscard]] std::string issue_token(std::string_view account, Wall now);
@@ -63,6 +65,7 @@ class World {
     std::vector<std::unique_ptr<const BenchReply>> bench_replies_;
     std::atomic<const BenchReply*> bench_{nullptr};
     mutable std::atomic<uint64_t> bench_calls_{0};
+    std::atomic<uint64_t> calls_{0};
     std::atomic<uint64_t> generation_{0};  // tokens cached under an older one are asked again
 };
 

@@ -306,7 +306,8 @@ net::FetchRequest AccountService::Core::device_poll_request() const {
 }
 
 net::Task<void> AccountService::Core::run_device_start(std::shared_ptr<Core> self, uint64_t flow) {
-    auto reply = co_await self->fetcher_.fetch(self->device_start_request());
+    net::FetchRequest request = self->device_start_request();
+    auto reply = co_await self->fetcher_.fetch(std::move(request));
     if (flow != self->flow_.number() || !self->running_) {
         co_return;
     }
@@ -318,7 +319,8 @@ net::Task<void> AccountService::Core::run_device_start(std::shared_ptr<Core> sel
 }
 
 net::Task<void> AccountService::Core::run_device_poll(std::shared_ptr<Core> self, uint64_t flow) {
-    auto reply = co_await self->fetcher_.fetch(self->device_poll_request());
+    net::FetchRequest request = self->device_poll_request();
+    auto reply = co_await self->fetcher_.fetch(std::move(request));
     if (flow != self->flow_.number() || !self->running_) {
         co_return;
     }

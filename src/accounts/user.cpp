@@ -80,7 +80,8 @@ void read_organizations(const json::Value& list, std::vector<std::string>& names
 
 // "5,120" / "5,120.4"
 std::string render_amount(double amount) {
-    amount = std::max(0.0, std::round(amount * 10) / 10);
+    // Tenths matter near the end only.
+    amount = std::max(0.0, amount >= 100 ? std::round(amount) : std::round(amount * 10) / 10);
     char digits[40];
     std::snprintf(digits, sizeof digits, amount == std::floor(amount) ? "%.0f" : "%.1f", amount);
     std::string text(digits);
@@ -264,7 +265,10 @@ std::string describe_quota(const Quota& q) {
         text += ", additional usage is on";
     }
     if (q.reset_at != Wall::min()) {
-        text += ", resets " + render_day(q.reset_at);
+        // The 5-hour window ends within hours; a day would say nothing.
+        text +=
+            ", resets " + (q.id == "session" ? "at " + render_utc(q.reset_at).substr(11, 5) + " UTC"
+                                             : render_day(q.reset_at));
     }
     return text;
 }

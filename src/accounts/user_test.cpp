@@ -35,7 +35,7 @@ TEST_CASE("a paid account under AI credits") {
     CHECK(q->remaining == doctest::Approx(5120.4));
     CHECK_FALSE(q->exhausted());
     CHECK(q->reset_at == from_unix_seconds(1790812800));
-    CHECK(describe_quota(*q) == "5,120.4 of 7,000 credits left (73 %), resets 1 Oct");
+    CHECK(describe_quota(*q) == "5,120 of 7,000 credits left (73 %), resets 1 Oct");
 }
 
 TEST_CASE("the plan of every SKU has the name people know") {

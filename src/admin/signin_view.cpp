@@ -257,6 +257,7 @@ std::string render_ready(const PanelContext& c) {
     const AccountView& v = c.view;
     const std::string who = v.login.empty() ? "your account" : v.login;
     std::string html = heading("On belay");
+    html += lead("You are signed in. Nothing else to do here.");
     html += "<div class=\"account\"><span class=\"initials\" aria-hidden=\"true\">" +
             escape_html(initials(v.login)) + "</span><div><b>" + escape_html(who) +
             "</b><span>Copilot " + escape_html(v.plan.empty() ? "plan unknown" : v.plan) +
@@ -285,13 +286,15 @@ std::string render_ready(const PanelContext& c) {
 constexpr std::string_view kRope =
     R"(<svg class="rope" viewBox="0 0 560 150" aria-hidden="true" focusable="false">
 <g class="anchor"><circle cx="280" cy="14" r="9"></circle><circle cx="280" cy="14" r="3.5"></circle></g>
-<g class="line slack"><path class="strand" d="M280 18 C 262 62, 330 58, 304 96 S 250 118, 280 150"></path>
-<path class="twist" d="M280 18 C 262 62, 330 58, 304 96 S 250 118, 280 150"></path></g>
+<g class="line slack"><path class="strand" d="M280 18 C 256 60, 322 62, 300 98 C 290 114, 280 122, 280 150"></path>
+<path class="twist" d="M280 18 C 256 60, 322 62, 300 98 C 290 114, 280 122, 280 150"></path></g>
 <g class="line taut"><path class="strand" d="M280 18 C 280 62, 280 100, 280 150"></path>
 <path class="twist" d="M280 18 C 280 62, 280 100, 280 150"></path></g>
 <g class="line loose"><path class="strand" d="M280 18 C 276 44, 292 58, 284 84 S 268 100, 274 112"></path>
 <path class="twist" d="M280 18 C 276 44, 292 58, 284 84 S 268 100, 274 112"></path></g>
-<g class="knot"><path d="M270 66 q10 -14 20 0 q-10 16 -20 0 M270 84 q10 14 20 0 q-10 -16 -20 0"></path></g>
+<g class="knot"><path class="gap" d="M280 60 V98"></path>
+<path class="strand" d="M280 54 C 306 54, 306 78, 280 79 C 254 80, 254 104, 280 104 C 306 104, 306 80, 280 79 C 254 78, 254 54, 280 54"></path>
+<path class="twist" d="M280 54 C 306 54, 306 78, 280 79 C 254 80, 254 104, 280 104 C 306 104, 306 80, 280 79 C 254 78, 254 54, 280 54"></path></g>
 </svg>)";
 
 constexpr std::string_view kMark =

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "accounts/catalogue.h"
@@ -29,8 +30,9 @@ namespace belay::providers {
 struct Adjustments {
     std::optional<protocols::Api> avoid;  // the API that was refused (wrong_endpoint)
     std::vector<std::string> strip;       // members refused: dropped whatever the rules say
-    bool force_vision = false;            // the upstream missed the vision header
-    bool no_api_version = false;          // X-GitHub-Api-Version was refused (466)
+    std::vector<std::pair<std::string, std::string>> rename;  // members to send by another name
+    bool force_vision = false;    // the upstream missed the vision header
+    bool no_api_version = false;  // X-GitHub-Api-Version was refused (466)
 };
 
 // Everything prepare() looks at. References live as long as the call.
@@ -72,6 +74,14 @@ class Provider {
     [[nodiscard]] virtual std::string_view name() const = 0;
     // True when attempts need accounts::Credential instead of an API key.
     [[nodiscard]] virtual bool needs_account() const = 0;
+    // The environment variable that holds the key when `api_key` is not configured; "" = none. Read
+    // by whoever builds the configuration, never here.
+    [[nodiscard]] virtual std::string_view key_env() const { return {}; }
+    // The upstream's own spelling of a model's name: what its catalogue lists and its body takes
+    // ("claude-opus-4-6" -> "claude-opus-4.6" for Copilot). Others are returned as they are.
+    [[nodiscard]] virtual std::string canonical_model(std::string_view model) const {
+        return std::string(model);
+    }
     // Fails with Kind::invalid_request (too many tools, UnsupportedParamsError) or with
     // Kind::unauthenticated of Origin::gateway when no credential is configured.
     [[nodiscard]] virtual Result<Prepared> prepare(const Job& job) = 0;

@@ -1,6 +1,6 @@
 #pragma once
 // The list of upstreams. A provider that speaks OpenAI's (or Anthropic's) API plainly is a row in
-// plain.cpp; one with quirks is a file of its own and one line in registry.cpp.
+// openai_compatible.cpp; one with quirks is a file of its own and one line in registry.cpp.
 #include <memory>
 #include <string_view>
 #include <vector>

@@ -128,7 +128,9 @@ void AccountService::Core::join(const TicketPtr& ticket, Ask ask) {
     }
     const bool rejected =
         ask.why != Ask::Why::any && credential_ && credential_->generation <= ask.generation;
-    if (!rejected && holds_valid()) {
+    // A credential of this very moment is the answer to whoever still reports its predecessor.
+    const auto age = clock_.mono() - minted_at_;
+    if (holds_valid() && (!rejected || age < seconds(1))) {
         resolve(ticket, credential_);
         return;
     }
@@ -138,8 +140,8 @@ void AccountService::Core::join(const TicketPtr& ticket, Ask ask) {
             resolve(ticket, credential_);
             return;
         }
-        // A token that is rejected the moment it was made tells that something else is wrong.
-        strikes_ = clock_.mono() - minted_at_ < seconds(1) ? strikes_ + 1 : 0;
+        // Tokens that are rejected while they are fresh tell that something else is wrong.
+        strikes_ = age < seconds(2) ? strikes_ + 1 : 0;
         if (strikes_ >= 3) {
             strikes_ = 0;
             Problem p;

@@ -481,16 +481,26 @@ TEST_CASE("a rejected token without successor stays in use after a passing failu
     CHECK(gone.service->current() == nullptr);
 }
 
-TEST_CASE("tokens that are rejected the moment they are made do not cause a storm") {
+TEST_CASE("tokens that are rejected while they are fresh do not cause a storm") {
     World w;
     w.start_signed_in();
+    const auto reject = [&] {
+        w.ask(1, 1, [&] { return w.service->refresh_after_401(UINT64_MAX, World::far()); });
+        return token_of(w.outcome_of(1)[0]);
+    };
+    // Within a second the token is taken for the successor of the one that was rejected.
     for (int i = 0; i < 20; ++i) {
-        w.ask(1, 1, [&] {
-            return w.service->refresh_after_401(w.service->view()->revision + 1'000'000,
-                                                World::far());
-        });
-        (void)w.outcome_of(1);
+        CHECK(reject() == "tid=1");
     }
+    CHECK(w.asked(kExchange) == 1);
+    std::vector<std::string> outcomes;
+    for (int i = 0; i < 6; ++i) {
+        w.clock.advance(milliseconds(1500));
+        outcomes.push_back(reject());
+    }
+    CHECK(outcomes[1] == "tid=1");
+    CHECK(outcomes[2] == "copilot_unreachable");
+    CHECK(outcomes[5] == "copilot_unreachable");
     CHECK(w.asked(kExchange) == 3);
 }
 
@@ -505,6 +515,7 @@ TEST_CASE("421: the exchange's hosts are read again; a direct token tries the ne
     World direct;
     direct.start_signed_in("opencode");
     CHECK(direct.service->current()->api_base == "https://api.business.githubcopilot.com");
+    direct.clock.advance(seconds(10));
     direct.ask(1, 1, [&] { return direct.service->refresh_after_421(1, World::far()); });
     CHECK(direct.outcome_of(1)[0].value()->api_base == "https://api.githubcopilot.com");
 

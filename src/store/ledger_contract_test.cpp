@@ -19,7 +19,7 @@ namespace {
 using ledger::Entry;
 
 struct Driver {
-    const char* name;
+    std::string name;
     std::function<std::unique_ptr<ledger::Ledger>(const TempDir&)> make;
 };
 
@@ -89,7 +89,7 @@ TEST_CASE("requests are found by the beginning of their id") {
             ledger.append(entry.record, entry.trace);
         }
         struct Case {
-            const char* asked;
+            std::string asked;
             const char* found;  // "" = several, nullptr = none
         };
         for (const Case& c :

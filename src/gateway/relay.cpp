@@ -404,10 +404,11 @@ net::Task<Result<accounts::CredentialPtr>> Call::credential(const Try& t) {
 providers::Job Call::job(const Try& t) const {
     providers::Adjustments adjust;
     adjust.strip = t.step.strip;
-    const auto& outcomes = routing::outcomes(*asked_->plan);
-    if (!outcomes.empty()) {
-        adjust.force_vision = outcomes.back().cause == Cause::vision_header;
-        adjust.no_api_version = outcomes.back().cause == Cause::api_version;
+    adjust.rename = t.step.rename;
+    adjust.force_vision = t.step.vision_header;
+    adjust.no_api_version = t.step.other_api_version;
+    if (t.step.switch_endpoint) {
+        adjust.avoid = refused_api_;
     }
     return providers::Job{
         .deployment = *t.step.deployment,
@@ -477,7 +478,8 @@ net::Task<Outcome> Call::exchange(Try& t) {
     } clear{running_};
     auto sent = co_await exchange.send(
         *t.prepared.base,
-        {"POST", t.prepared.target, t.prepared.header_lines, t.body}, first_byte_deadline(t));
+        {"POST", t.prepared.target, t.prepared.header_lines, t.body, t.step.fresh_connection},
+        first_byte_deadline(t));
     if (!sent) {
         co_return outcome_of(sent.error());
     }
@@ -642,6 +644,13 @@ net::Task<Outcome> Call::answer_stream(Try& t, net::Exchange& exchange) {
             }
             content = content || facts.content;
             done = facts.done;
+        }
+        if (parser.failed()) {
+            Outcome outcome;
+            outcome.cause = Cause::malformed;
+            outcome.message = "the upstream sent an event beyond every bound";
+            outcome.in_stream = true;
+            co_return co_await break_stream(out, std::move(outcome));
         }
         if (!committed_ && (content || out.size() > kMaxHeld)) {
             commit(t);
@@ -901,6 +910,9 @@ void Call::end_trace(const Try& t, const Outcome& outcome) {
     }
     if (t.api_known) {
         record_.api_base = t.prepared.base->origin();
+        if (outcome.cause == Cause::wrong_endpoint) {
+            refused_api_ = t.prepared.api;
+        }
     }
 }
 

@@ -105,6 +105,7 @@ class Call {
     bool committed_ = false;
     bool answered_ = false;  // the client has its last byte, good or bad
     bool gone_ = false;
+    std::optional<protocols::Api> refused_api_;  // the last one that does not serve its model
     int attempts_made_ = 0;
     Mono attempt_started_{};
 };

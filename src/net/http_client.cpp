@@ -374,7 +374,7 @@ Error Exchange::broken(std::string message, bool before_reply) const {
 
 Task<Result<void>> Exchange::send(const Url& url, Request request, Mono deadline) {
     pool_ = &client_.pool_for(url);
-    conn_ = client_.take(*pool_);
+    conn_ = request.fresh_connection ? nullptr : client_.take(*pool_);
     reused_ = conn_ != nullptr;
     if (!reused_) {
         auto connected = co_await client_.connect(url, *pool_, deadline, cancelled_);
@@ -628,7 +628,7 @@ Task<Result<FetchReply>> ClientFetcher::fetch(FetchRequest request) {
     for (int attempt = 0;; ++attempt) {
         Exchange exchange(client_);
         auto sent = co_await exchange.send(
-            url, {request.method, target, lines, request.body}, deadline);
+            url, {request.method, target, lines, request.body, attempt != 0}, deadline);
         if (!sent) {
             if (sent.error().code == kStaleConnection && attempt == 0) {
                 continue;

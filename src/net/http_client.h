@@ -97,6 +97,7 @@ class Exchange {
         std::string_view target;        // path and query
         std::string_view header_lines;  // "Name: value\r\n"…; Host and Content-Length are added
         std::string_view body;
+        bool fresh_connection = false;  // not one from the pool
     };
     // Connects (or reuses), sends, and returns when the reply's head is here. `url` and the views
     // must live until then. Errors: upstream_unavailable (connect, TLS, reset; code kStaleConnection

@@ -141,9 +141,11 @@ Result<void> parse_authority(std::string_view text, Url& url) {
 // Segments "." and "..", also at the end.
 bool is_dots(std::string_view segment) { return segment == "." || segment == ".."; }
 
-// Encoded bytes that change what a path means once decoded.
+// Encoded bytes that change what a path means once decoded. An encoded '/' is not one of them: the
+// official clients send model names with slashes that way (/v1/models/a%2Fb), and routes are matched
+// on the undecoded path, so it cannot make a segment.
 bool is_dangerous(int byte) {
-    return byte < 0x20 || byte == 0x7F || byte == '/' || byte == '.' || byte == '\\' || byte == ';';
+    return byte < 0x20 || byte == 0x7F || byte == '.' || byte == '\\' || byte == ';';
 }
 
 int encoded_byte(std::string_view text, size_t at) {
@@ -278,7 +280,7 @@ Result<std::string_view> safe_path(std::string_view target) {
             return refuse("'%' must be followed by two hexadecimal digits");
         }
         if (c == '%' && is_dangerous(encoded_byte(path, i))) {
-            return refuse("it hides a '/', '.', '\\', ';' or a control byte in an escape");
+            return refuse("it hides a '.', '\\', ';' or a control byte in an escape");
         }
     }
     return path;

@@ -30,7 +30,7 @@ struct Url {
 [[nodiscard]] Url join(const Url& base, std::string_view path);
 
 // A request target that a router may trust: percent-decoded segments would not change its meaning.
-// Refuses "//", "/./", "/../", encoded '/', '.', '\\', NUL, ';' parameters, control bytes.
+// Refuses "//", "/./", "/../", encoded '.', '\\', NUL, ';' parameters, control bytes.
 [[nodiscard]] Result<std::string_view> safe_path(std::string_view target);  // path part of target
 [[nodiscard]] std::string percent_decode(std::string_view text);            // '+' is kept
 [[nodiscard]] std::string percent_encode(std::string_view text);  // RFC 3986 unreserved kept

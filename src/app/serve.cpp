@@ -1,0 +1,456 @@
+#include "app/serve.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "app/banner.h"
+#include "app/check.h"
+#include "app/demo.h"
+#include "base/log.h"
+#include "gateway/auth.h"
+#include "ledger/render.h"
+#include "store/data_dir.h"
+#include "store/sqlite_ledger.h"
+#include "wire/json.h"
+#include "wire/url.h"
+
+namespace belay::app {
+namespace {
+
+constexpr std::string_view kExampleKey = "sk-1234";
+constexpr size_t kStrongKey = 3 + 22;  // "sk-" and 128 bits in base64
+constexpr milliseconds kWatchEvery{500};
+constexpr milliseconds kGrace{30'000};
+
+// Keys that stand in documentation and tutorials everywhere.
+bool is_weak(std::string_view key) {
+    return key.size() < kStrongKey || key.find("1234") == 3 || key.find("change") != key.npos ||
+           key.find("example") != key.npos;
+}
+
+bool reaches_only_this_machine(std::string_view host) { return is_loopback_host(host); }
+
+void write_request(const ledger::SpendRecord& record) {
+    if (!log::enabled(log::Level::info)) {
+        return;
+    }
+    std::string line;
+    ledger::render_line(line, record,
+                        log::options().colour ? ledger::Colour::on : ledger::Colour::off);
+    log::write_line(log::Level::info, "request", line,
+                    {{"id", record.request_id},
+                     {"asked", record.asked},
+                     {"group", record.model_group},
+                     {"model", record.upstream_model},
+                     {"status", record.http_status},
+                     {"outcome", ledger::status_name(record.status)},
+                     {"prompt_tokens", record.usage.prompt()},
+                     {"cached_tokens", record.usage.cache_read},
+                     {"completion_tokens", record.usage.output},
+                     {"cost_nanocredits", record.cost.value},
+                     {"cost_source", chat::cost_source_name(record.cost_source)},
+                     {"fallbacks", record.attempted_fallbacks},
+                     {"retries", record.attempted_retries},
+                     {"fallback_reason", record.fallback_reason},
+                     {"first_token_us", record.first_token_us},
+                     {"total_us", record.total_us},
+                     {"error", record.error_message}});
+}
+
+void configure_log(const ServeOptions& options, const Config& config, const Env& env) {
+    log::Options out;
+    const std::string level = env("LITELLM_LOG").value_or("");
+    if (options.detailed_debug || level == "DEBUG") {
+        out.level = log::Level::debug;
+    } else if (level == "WARNING" || level == "WARN") {
+        out.level = log::Level::warn;
+    } else if (level == "ERROR") {
+        out.level = log::Level::error;
+    }
+    const std::string json = env("JSON_LOGS").value_or("");
+    out.format = config.litellm.json_logs || json == "true" || json == "True" || json == "1"
+                     ? log::Format::json
+                     : log::Format::human;
+    out.colour = stderr_is_terminal() && !env("NO_COLOR");
+    log::configure(out);
+}
+
+// Size, time and inode of each file: what changes when an editor saves.
+std::string stamp(const std::vector<std::string>& files) {
+    std::string out;
+    for (const auto& file : files) {
+        struct stat s {};
+        if (::stat(file.c_str(), &s) == 0) {
+            out += std::to_string(s.st_ino) + ":" + std::to_string(s.st_size) + ":" +
+                   std::to_string(s.st_mtim.tv_sec) + "." + std::to_string(s.st_mtim.tv_nsec);
+        }
+        out += "\n";
+    }
+    return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const routing::Table> enrich(const routing::Table& table,
+                                             const accounts::Catalogue* catalogue) {
+    auto out = std::make_shared<routing::Table>(table);
+    if (catalogue == nullptr) {
+        return out;
+    }
+    for (auto& deployment : out->deployments) {
+        if (deployment->provider != "github_copilot") {
+            continue;
+        }
+        const accounts::Model* model = catalogue->find(deployment->model);
+        if (model == nullptr) {
+            continue;
+        }
+        auto better = std::make_shared<routing::Deployment>(*deployment);
+        auto& capabilities = better->capabilities;
+        if (!capabilities.tools) {
+            capabilities.tools = model->supports.tools;
+        }
+        if (!capabilities.vision) {
+            capabilities.vision = model->supports.vision;
+        }
+        if (!capabilities.max_input_tokens && model->limits.prompt > 0) {
+            capabilities.max_input_tokens = model->limits.prompt;
+        }
+        if (!capabilities.max_output_tokens && model->limits.output > 0) {
+            capabilities.max_output_tokens = model->limits.output;
+        }
+        deployment = std::move(better);
+    }
+    return out;
+}
+
+Result<std::shared_ptr<const Config>> Service::read_config(const ServeOptions& options,
+                                                           const Env& env) {
+    const std::string path = options.demo && options.config.empty()
+                                 ? std::string()
+                                 : find_config_path(options.config, env);
+    if (path.empty()) {
+        return std::make_shared<const Config>(default_config(env));
+    }
+    auto loaded = TRY(load_config(path, env));
+    return std::make_shared<const Config>(std::move(loaded));
+}
+
+Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, const Env& env) {
+    std::unique_ptr<Service> service(new Service());
+    service->options_ = options;
+    service->env_ = env;
+    service->config_ = TRY(read_config(options, env));
+    const Config& config = *service->config_;
+    configure_log(options, config, env);
+    if (!config.diagnostics.empty() && log::enabled(log::Level::warn) &&
+        log::options().format == log::Format::human) {
+        complain(render_diagnostics(config.diagnostics,
+                                    log::options().colour ? Colour::on : Colour::off,
+                                    terminal_columns()));
+    }
+    if (config.is_fatal()) {
+        return caller_error(Kind::invalid_request,
+                            "the configuration has errors, see above (belay check shows them too)");
+    }
+    for (const auto& [name, value] : config.environment_variables) {
+        ::setenv(name.c_str(), value.c_str(), 1);
+    }
+    TRY(service->decide_address(options, env));
+    service->stamps_ = stamp(config.files);
+
+    const std::string data = store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"),
+                                                     env("HOME"));
+    auto dir = TRY(store::DataDir::open(data));
+    service->ledger_ = TRY(store::SqliteLedger::open(std::move(dir)));
+    service->control_ = TRY(ControlPlane::start(env));
+
+    Service* self = service.get();
+    service->loops_ = std::make_unique<net::Loops>(options.workers);
+    service->gateway_ = std::make_unique<gateway::Gateway>(
+        gateway::Services{system_clock(), self->snapshots_, self->health_, self->providers_,
+                          *self->ledger_, &self->control_->account(), &write_request,
+                          "http://localhost:" + std::to_string(self->auth_port_) + "/github"},
+        service->loops_->all(), service->control_->context());
+    service->gateway_->set_extra([self](net::HttpRequest& request, net::HttpResponder& reply) {
+        return self->extra_page(request, reply);
+    });
+    service->publish();
+    return service;
+}
+
+Result<void> Service::decide_address(const ServeOptions& options, const Env& env) {
+    const Config& config = *config_;
+    api_port_ = options.port.value_or(config.server.port.value_or(4000));
+    auth_port_ = options.auth_port.value_or(config.server.auth_port.value_or(4001));
+    master_key_ = config.general.master_key;
+    if (master_key_.empty()) {
+        master_key_ = Secret(std::string(kExampleKey));
+    }
+    log::remember_secret(master_key_.reveal() == kExampleKey ? "" : master_key_.reveal());
+    example_key_ = master_key_.reveal() == kExampleKey;
+    const bool weak = is_weak(master_key_.reveal());
+    const bool permitted = config.general.dangerously_permit_weak_or_unset_master_key ||
+                           options.published_on_loopback;
+    host_ = options.host.value_or(config.server.host.value_or("127.0.0.1"));
+    if (reaches_only_this_machine(host_) || !weak || permitted) {
+        return {};
+    }
+    if (!options.host) {
+        // A LiteLLM file may say 0.0.0.0 without meaning it: it keeps working, on this machine.
+        log::write(log::Level::warn, "listen.loopback",
+                   "the configuration's host " + host_ +
+                       " would show the example key to the network: listening on 127.0.0.1. Set "
+                       "a master key of at least 22 random characters to listen there");
+        host_ = "127.0.0.1";
+        return {};
+    }
+    (void)env;
+    return caller_error(
+        Kind::forbidden,
+        "refusing to listen on " + host_ + " with a weak key (" +
+            (example_key_ ? "the example key sk-1234" : master_key_.masked()) +
+            "): anyone who reaches this port could spend your Copilot subscription.\n"
+            "Make a key:   export LITELLM_MASTER_KEY=sk-$(openssl rand -hex 24)\n"
+            "or listen on this machine only: leave --host out");
+}
+
+void Service::publish() {
+    auto snapshot = std::make_shared<gateway::Snapshot>();
+    std::shared_ptr<const Config> config;
+    accounts::CataloguePtr catalogue;
+    {
+        std::lock_guard lock(mutex_);
+        config = config_;
+        catalogue = catalogue_;
+    }
+    snapshot->table = enrich(config->table, catalogue.get());
+    snapshot->master_key = master_key_;
+    snapshot->key_header = config->general.litellm_key_header_name;
+    snapshot->expand_wildcards = config->path.empty() || config->litellm.check_provider_endpoint;
+    snapshot->always_include_stream_usage = config->litellm.always_include_stream_usage;
+    snapshot->version = kVersion;
+    for (auto* list : {&snapshot->allowed_hosts, &snapshot->allowed_origins}) {
+        const std::string_view name = list == &snapshot->allowed_hosts ? "BELAY_ALLOWED_HOSTS"
+                                                                       : "BELAY_ALLOWED_ORIGINS";
+        const std::string text = env_(name).value_or("");
+        for (size_t at = 0; at < text.size();) {
+            const size_t end = std::min(text.find(',', at), text.size());
+            if (end > at) {
+                list->push_back(text.substr(at, end - at));
+            }
+            at = end + 1;
+        }
+    }
+    snapshots_.publish(std::move(snapshot));
+}
+
+void Service::on_account(const accounts::AccountView& view) {
+    bool changed = false;
+    {
+        std::lock_guard lock(mutex_);
+        changed = catalogue_ != view.catalogue;
+        catalogue_ = view.catalogue;
+    }
+    if (changed) {
+        publish();
+    }
+    log_account(view);
+}
+
+void Service::reload(std::string_view why) {
+    std::shared_ptr<const Config> before;
+    {
+        std::lock_guard lock(mutex_);
+        before = config_;
+    }
+    if (before->path.empty()) {
+        return;
+    }
+    auto loaded = load_config(before->path, env_);
+    if (!loaded || loaded->is_fatal()) {
+        log::write(log::Level::error, "config.refused",
+                   "the changed configuration is broken and was not taken; the old one goes on: " +
+                       (loaded ? std::string("see below") : loaded.error().message));
+        if (loaded && log::options().format == log::Format::human) {
+            complain(render_diagnostics(loaded->diagnostics,
+                                        log::options().colour ? Colour::on : Colour::off,
+                                        terminal_columns()));
+        } else if (loaded) {
+            for (const auto& d : loaded->diagnostics) {
+                log::write(log::Level::error, "config.error", d.message, {{"line", d.line}});
+            }
+        }
+        return;
+    }
+    const auto changes = describe_changes(*before, *loaded);
+    {
+        std::lock_guard lock(mutex_);
+        config_ = std::make_shared<const Config>(std::move(*loaded));
+        stamps_ = stamp(config_->files);
+    }
+    publish();
+    log::write(log::Level::info, "config.reloaded",
+               "configuration reloaded (" + std::string(why) + "): " +
+                   std::to_string(changes.size()) + (changes.size() == 1 ? " change" : " changes"));
+    for (const auto& change : changes) {
+        log::write(log::Level::info, "config.changed", "  " + change);
+    }
+}
+
+void Service::check_files() {
+    bool changed = false;
+    {
+        std::lock_guard lock(mutex_);
+        std::string now = stamp(config_->files);
+        if (now != stamps_) {
+            stamps_ = std::move(now);
+            changed = true;
+        }
+    }
+    if (changed) {
+        reload("file changed");
+    }
+    watch_files();
+}
+
+void Service::watch_files() {
+    watch_.arm(
+        control_->loop(), control_->loop().now() + kWatchEvery,
+        [](void* self) { static_cast<Service*>(self)->check_files(); }, this);
+}
+
+net::Task<bool> Service::extra_page(net::HttpRequest& request, net::HttpResponder& reply) {
+    if (page_ == nullptr || !admin::SigninPage::serves(request.path)) {
+        co_return false;
+    }
+    co_await page_handler_->handle(request, reply);
+    co_return true;
+}
+
+Result<void> Service::listen() {
+    api_ = std::make_unique<net::HttpServer>(net::ServerLimits{}, *gateway_);
+    api_port_ = TRY(api_->listen({host_, api_port_}, loops_->all()));
+
+    admin::SigninOptions page;
+    page.api_url = "http://localhost:" + std::to_string(api_port_);
+    page.store_text = env_("GITHUB_COPILOT_TOKEN_DIR").value_or("~/.config/litellm/github_copilot");
+    page_ = std::make_unique<admin::SigninPage>(admin::port_of(control_->account()),
+                                                system_clock(), std::move(page));
+    page_handler_ = std::make_unique<admin::SigninHandler>(*page_);
+    auth_ = std::make_unique<net::HttpServer>(net::ServerLimits{}, *page_handler_);
+    auth_port_ = TRY(auth_->listen({host_, auth_port_}, {&(*loops_)[0]}));
+
+    control_->on_change([this](const accounts::AccountView& view) { on_account(view); });
+    control_->begin();
+    if (!config_->files.empty()) {
+        control_->loop().post([this] { watch_files(); });
+    }
+    loops_->start();
+    listening_ = true;
+    return {};
+}
+
+void Service::drain(milliseconds grace, const std::atomic<bool>& hurry) {
+    gateway_->set_draining();
+    api_->stop_accepting();
+    auth_->stop_accepting();
+    const Mono until = system_clock().mono() + grace;
+    while (api_->requests_in_flight() != 0 && system_clock().mono() < until && !hurry.load()) {
+        std::this_thread::sleep_for(milliseconds(10));
+    }
+}
+
+Service::~Service() {
+    if (listening_) {
+        api_->close_all();
+        auth_->close_all();
+        // Cancelled requests still write their records.
+        const Mono until = system_clock().mono() + seconds(2);
+        while (api_->connections() + auth_->connections() != 0 && system_clock().mono() < until) {
+            std::this_thread::sleep_for(milliseconds(5));
+        }
+        loops_->stop();
+        loops_->join();
+        control_->loop().post([this] { watch_.disarm(); });
+    }
+    api_.reset();
+    auth_.reset();
+    gateway_.reset();
+    control_.reset();
+    if (ledger_ != nullptr) {
+        ledger_->flush();
+    }
+}
+
+int serve(const ServeOptions& asked) {
+    // Signals are taken by this thread alone; the loops never see them.
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int s : {SIGINT, SIGTERM, SIGHUP}) {
+        sigaddset(&signals, s);
+    }
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+
+    const Mono started = system_clock().mono();
+    ServeOptions options = asked;
+    Env env = process_env();
+    std::unique_ptr<Demo> demo;
+    if (options.demo) {
+        auto made = Demo::start();
+        if (!made) {
+            complain("belay: " + made.error().message + "\n");
+            return kExitFailed;
+        }
+        demo = std::move(*made);
+        env = demo->wrap(env);
+    }
+    auto service = Service::make(options, env);
+    if (!service) {
+        complain("belay: " + service.error().message + "\n");
+        return service.error().kind == Kind::internal ? kExitFailed : kExitConfig;
+    }
+    if (auto listening = (*service)->listen(); !listening) {
+        complain("belay: " + listening.error().message + "\n");
+        return kExitFailed;
+    }
+    const auto took = std::chrono::duration_cast<milliseconds>(system_clock().mono() - started);
+    print_banner(**service, options, demo.get(), took);
+    if (!options.ready_file.empty()) {
+        write_ready_file(options.ready_file, (*service)->api_port(), (*service)->auth_port());
+    }
+
+    while (true) {
+        int caught = 0;
+        sigwait(&signals, &caught);
+        if (caught == SIGHUP) {
+            (*service)->reload("SIGHUP");
+            continue;
+        }
+        break;
+    }
+    log::write(log::Level::info, "stopping", "stopping: running requests may finish (again to hurry)");
+    std::atomic<bool> hurry{false};
+    std::thread second([&] {
+        const timespec wait{0, 50'000'000};
+        while (!hurry.load()) {
+            if (sigtimedwait(&signals, nullptr, &wait) > 0) {
+                hurry.store(true);
+            }
+        }
+    });
+    (*service)->drain(kGrace, hurry);
+    hurry.store(true);
+    second.join();
+    service->reset();
+    return 0;
+}
+
+}  // namespace belay::app

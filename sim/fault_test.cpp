@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <set>
 
 #include "sim/testing.h"
@@ -283,4 +284,14 @@ TEST_CASE("scenario: models") {
     CHECK(find("new-1")->prompt_max == 10);
     CHECK(find("gpt-4.1")->multiplier_permille == 2500);
     CHECK(find("gpt-4o") == nullptr);
+}
+
+// Whoever reads the documentation knows every fault.
+TEST_CASE("faults: all are documented") {
+    std::ifstream file(std::string(BELAY_SOURCE_DIR) + "/docs/simulator.md");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    for (const auto name : fault_names()) {
+        CAPTURE(name);
+        CHECK(text.find("`" + std::string(name) + "`") != std::string::npos);
+    }
 }

@@ -91,6 +91,7 @@ model_list:
     litellm_params:
       model: "github_copilot/*"
       drop_params: true
+      fallbacks: ["github_copilot/gpt-5-mini"]
   - model_name: "*"
     litellm_params:
       model: github_copilot/claude-opus-4.6

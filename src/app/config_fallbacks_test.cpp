@@ -117,13 +117,13 @@ TEST_CASE("names that match no model") {
 
 // A catch-all takes every name, so a misspelt one would silently go to it: it is told all the same.
 TEST_CASE("a misspelt name behind a catch-all or a pattern") {
-    const std::string wild =
-        "  - {model_name: '*', litellm_params: {model: github_copilot/x}}\n"
+    const std::string everything =
+        "  - {model_name: '*', litellm_params: {model: github_copilot/x}}\n";
+    const std::string pattern =
         "  - {model_name: 'openai/*', litellm_params: {model: 'openai/*', api_key: k}}\n"
         "  - {model_name: openai/gpt-5-mini, litellm_params: {model: openai/gpt-5-mini, api_key: "
-        "k}}\n"
-        "  - {model_name: claude-opus, litellm_params: {model: github_copilot/claude-opus-4.6}}\n";
-    auto suggestion = [&wild](const std::string& name) -> std::string {
+        "k}}\n";
+    auto suggestion = [](const std::string& name, const std::string& wild) -> std::string {
         Config config = load(abc("fallbacks: ['" + name + "']") + wild);
         for (const Diagnostic& d : config.diagnostics) {
             if (d.severity == Severity::warning) {
@@ -132,11 +132,14 @@ TEST_CASE("a misspelt name behind a catch-all or a pattern") {
         }
         return "";
     };
-    CHECK(suggestion("claude-opsu") == "claude-opus");
-    CHECK(suggestion("openai/gpt-5-mni") == "openai/gpt-5-mini");
-    CHECK(suggestion("openai/gpt-4-mini") == "");  // another model of the pattern
-    CHECK(suggestion("something-else") == "(none)");
-    CHECK(suggestion("b") == "");
+    const std::string opus =
+        "  - {model_name: claude-opus, litellm_params: {model: github_copilot/claude-opus-4.6}}\n";
+    CHECK(suggestion("claude-opsu", everything + opus) == "claude-opus");
+    CHECK(suggestion("something-else", everything) == "(none)");
+    CHECK(suggestion("b", everything) == "");
+    CHECK(suggestion("openai/gpt-5-mni", pattern) == "openai/gpt-5-mini");
+    CHECK(suggestion("openai/gpt-4-mini", pattern) == "");  // another model of the pattern
+    CHECK(suggestion("openai/gpt-5-mini", pattern) == "");
 }
 
 TEST_CASE("wrong shapes are told, the rest is kept") {

@@ -1,45 +1,15 @@
 #include "app/config_names.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "app/config_load.h"
-#include "app/config_providers.h"
 #include "app/config_suggest.h"
+#include "routing/plan.h"
+#include "routing/resolve.h"
 
 namespace belay::app {
 namespace {
-
-bool matches_pattern(std::string_view pattern, std::string_view name) {
-    size_t star = pattern.find('*');
-    if (star == std::string_view::npos || name.size() + 1 < pattern.size()) {
-        return false;
-    }
-    return name.starts_with(pattern.substr(0, star)) && name.ends_with(pattern.substr(star + 1));
-}
-
-// The longest pattern other than "*" that fits.
-std::string best_pattern(const routing::Table& table, std::string_view name) {
-    std::string best;
-    for (const auto& deployment : table.deployments) {
-        const std::string& group = deployment->group;
-        if (group != "*" && matches_pattern(group, name) && group.size() > best.size()) {
-            best = group;
-        }
-    }
-    return best;
-}
-
-bool has_group(const routing::Table& table, std::string_view group) {
-    return std::any_of(table.deployments.begin(), table.deployments.end(),
-                       [group](const auto& d) { return d->group == group; });
-}
-
-std::string_view bare(std::string_view name) {
-    size_t slash = name.find('/');
-    return slash == std::string_view::npos ? name : name.substr(slash + 1);
-}
 
 std::string digits_of(std::string_view name) {
     std::string digits;
@@ -142,46 +112,18 @@ class NameChecker {
     std::vector<std::string> known_;
 };
 
-void follow(const routing::Table& table, const std::string& name, std::set<std::string>& seen,
-            std::vector<std::string>& out) {
-    std::vector<std::string> fresh;
-    for (const std::string& next : next_names(table, name)) {
-        if (match_name(table, next).match != Match::none && seen.insert(next).second) {
-            fresh.push_back(next);
-        }
-    }
-    // A target's own fallbacks are tried when it fails, before its next sibling: but only those
-    // that no list above names, because a name is tried once.
-    for (const std::string& next : fresh) {
-        out.push_back(next);
-        follow(table, next, seen, out);
-    }
-}
-
 }  // namespace
 
 NameMatch match_name(const routing::Table& table, std::string_view name) {
-    if (auto alias = table.aliases.find(name); alias != table.aliases.end()) {
-        return {Match::alias, alias->second.group};
+    auto found = routing::resolve(table, name);
+    if (!found) {
+        return {};
     }
-    if (has_group(table, name)) {
-        return {Match::exact, std::string(name)};
+    if (found->wildcard) {
+        return {found->pattern == "*" ? Match::catch_all : Match::wildcard, found->pattern};
     }
-    if (std::string pattern = best_pattern(table, name); !pattern.empty()) {
-        return {Match::wildcard, pattern};
-    }
-    if (name.find('/') == std::string_view::npos) {
-        if (auto split = split_model(name, "")) {
-            std::string prefixed = std::string(split->provider->name) + "/" + std::string(name);
-            if (has_group(table, prefixed)) {
-                return {Match::exact, prefixed};
-            }
-            if (std::string pattern = best_pattern(table, prefixed); !pattern.empty()) {
-                return {Match::wildcard, pattern};
-            }
-        }
-    }
-    return has_group(table, "*") ? NameMatch{Match::catch_all, "*"} : NameMatch{};
+    bool alias = found->group != name && table.aliases.contains(name);
+    return {alias ? Match::alias : Match::exact, found->group};
 }
 
 std::vector<std::string> group_names(const routing::Table& table) {
@@ -206,40 +148,12 @@ std::vector<const routing::Deployment*> deployments_of(const routing::Table& tab
     return out;
 }
 
-std::vector<std::string> next_names(const routing::Table& table, std::string_view name) {
-    NameMatch found = match_name(table, name);
-    std::vector<std::string> names;
-    auto take = [&names](const std::vector<routing::FallbackTarget>& targets) {
-        for (const routing::FallbackTarget& target : targets) {
-            names.push_back(target.group);
-        }
-        return !names.empty();
-    };
-    for (const routing::Deployment* deployment : deployments_of(table, found.group)) {
-        if (take(deployment->fallbacks)) {
-            return names;
-        }
-    }
-    for (std::string_view key :
-         {name, std::string_view(found.group), bare(name), std::string_view("*")}) {
-        auto list = table.fallbacks.find(key);
-        if (list != table.fallbacks.end() && take(list->second)) {
-            std::erase(names, std::string(name));
-            return names;
-        }
-    }
-    return names;
-}
-
 std::vector<std::string> chain_names(const routing::Table& table, std::string_view name) {
-    std::vector<std::string> out{std::string(name)};
-    std::set<std::string> seen{std::string(name)};
-    follow(table, std::string(name), seen, out);
-    size_t most = static_cast<size_t>(std::max(0, table.settings.max_fallbacks)) + 1;
-    if (out.size() > most) {
-        out.resize(most);
-    }
-    return out;
+    std::vector<std::string> names = routing::chain(table, name);
+    names.insert(names.begin(), std::string(name));
+    auto most = static_cast<size_t>(std::max(0, table.settings.max_fallbacks)) + 1;
+    names.resize(std::min(names.size(), most));
+    return names;
 }
 
 void check_names(Load& load) {

@@ -17,7 +17,6 @@ struct NameMatch {
     std::string group;  // the model_name that serves it
 };
 
-// An alias, an exact model_name, the most specific pattern, the name behind a provider prefix, "*".
 [[nodiscard]] NameMatch match_name(const routing::Table& table, std::string_view name);
 
 // The public names in file order, each once; patterns included.
@@ -25,11 +24,8 @@ struct NameMatch {
 [[nodiscard]] std::vector<const routing::Deployment*> deployments_of(const routing::Table& table,
                                                                      std::string_view group);
 
-// The names that a group falls to directly: the deployment's own list, else the table's.
-[[nodiscard]] std::vector<std::string> next_names(const routing::Table& table,
-                                                  std::string_view group);
-// All names in the order they are tried, the asked one first, nested fallbacks followed, none
-// twice, cut at max_fallbacks.
+// All names in the order they are tried, the asked one first, as routing::chain() tells them;
+// cut at max_fallbacks.
 [[nodiscard]] std::vector<std::string> chain_names(const routing::Table& table,
                                                    std::string_view name);
 

@@ -286,6 +286,38 @@ TEST_CASE("scenario: models") {
     CHECK(find("gpt-4o") == nullptr);
 }
 
+// Faults of GitHub's own paths need their path; a faulted exchange counts as an exchange.
+TEST_CASE("faults: on the token exchange") {
+    Bench bench(one("bad_gateway", R"(,"path":"/copilot_internal/v2/token","count":1)"));
+    const Headers auth = {{"Authorization", "token gho_sim_pro_plus"}};
+    CHECK(bench.send("GET", "/copilot_internal/v2/token", "", auth).status == 502);
+    CHECK(bench.send("GET", "/copilot_internal/v2/token", "", auth).status == 200);
+    CHECK(bench.state()["token_exchanges"].as_int() == 2);
+}
+
+// The rolling windows refuse in their own way and open again by themselves.
+TEST_CASE("quota: session and weekly windows") {
+    struct Row {
+        std::string_view limit;
+        int status;
+        std::string_view code;
+        int hours;
+    };
+    for (const Row& row : {Row{"session_limit", 402, "session_quota_exceeded", 5},
+                           Row{"weekly_limit", 429, "user_weekly_rate_limited", 24 * 7}}) {
+        CAPTURE(row.limit);
+        Bench bench(R"({"token_lifetime":2000000,"accounts":[{"name":"pro_plus",")" +
+                    std::string(row.limit) + R"(":0.0001}]})");
+        CHECK(bench.call("/chat/completions", kPlain).status == 200);
+        const Reply refused = bench.call("/chat/completions", kPlain);
+        CHECK(refused.status == row.status);
+        CHECK(refused.body().find(row.code) != std::string::npos);
+        CHECK(refused.header("retry-after") == std::to_string(row.hours * 3600));
+        bench.now += std::chrono::hours(row.hours);
+        CHECK(bench.call("/chat/completions", kPlain).status == 200);
+    }
+}
+
 // Whoever reads the documentation knows every fault.
 TEST_CASE("faults: all are documented") {
     std::ifstream file(std::string(BELAY_SOURCE_DIR) + "/docs/simulator.md");

@@ -167,7 +167,6 @@ bool read_capi_credential(Call& call) {
 }
 
 Reply serve_exchange(Call& call) {
-    ++call.state.counters["token_exchanges"];
     if (!read_github_credential(call)) {
         return rest_error(401, "Bad credentials");
     }

@@ -243,7 +243,6 @@ Reply serve_device_code(Call& call) {
 }
 
 Reply serve_access_token(Call& call) {
-    ++call.state.counters["device_polls"];
     if (field(call, "grant_type") != kGrant) {
         return oauth_error(call, "unsupported_grant_type",
                            "The authorization grant type is not supported.");

@@ -13,6 +13,15 @@ constexpr size_t kLogEntries = 1000;
 constexpr size_t kLogBody = 64 << 10;
 constexpr std::string_view kHosts[] = {"individual", "business", "enterprise"};
 
+constexpr std::string_view kWelcome =
+    "Belay's simulator: a GitHub and a Copilot that are neither.\n\n"
+    "  /login/device      authorise a device code\n"
+    "  /models            what the account may use (Authorization: Bearer gho_sim_pro_plus)\n"
+    "  /_sim/state        what has happened so far\n"
+    "  /_sim/requests     what clients sent\n"
+    "  /_sim/faults       the fault rules, and every fault there is\n\n"
+    "docs/simulator.md describes scenarios, faults and control.\n";
+
 bool is_model_call(std::string_view method, std::string_view path) {
     return method == "POST" && (path == "/chat/completions" || path == "/responses" ||
                                 path == "/v1/messages" || path == "/embeddings");
@@ -63,6 +72,9 @@ Reply route(Call& call) {
     }
     if (call.path == "/user") {
         return serve_github_user(call);
+    }
+    if (call.path == "/") {
+        return text_reply(200, kWelcome);
     }
     return text_reply(404, "404 page not found\n");
 }
@@ -165,6 +177,12 @@ Reply World::dispatch(const Request& request, Wall now) {
                              call.account != nullptr ? call.account->spec.name : std::string_view{},
                              call.body["stream"].as_bool(), is_model_call(request.method, path)};
         call.faults = draw_faults(state.scenario.faults, site, call.random);
+    }
+    // Counted here, so that a faulted attempt counts as one.
+    if (path == "/copilot_internal/v2/token") {
+        ++state.counters["token_exchanges"];
+    } else if (path == "/login/oauth/access_token") {
+        ++state.counters["device_polls"];
     }
     Reply reply = route(call);
     for (const Fault& f : call.faults) {

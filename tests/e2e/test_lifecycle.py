@@ -27,7 +27,7 @@ def test_a_fresh_start_is_alive_before_anyone_signed_in(make, sim):
 
 
 def test_a_sign_in_outlives_kill_and_restart(make):
-    sim = make.simulator({"device": {"interval_s": 1, "script": ["success"]}})
+    sim = make.simulator({"device": {"interval": 1, "script": ["success"]}})
     belay = make.belay(sim, signed_in=False)
     done = belay.command("login")
     assert "octocat" in done.stdout + done.stderr
@@ -199,8 +199,8 @@ def test_health_says_what_it_should(belay):
     assert fetch(belay.url + "/health/liveliness").body == b'"I\'m alive!"'
     assert fetch(belay.url + "/health/readiness").status == 200
     assert fetch(belay.url + "/health").status == 401
-    port = belay.url.rsplit(":", 1)[1]
-    belay.command("health", "--port", port)
+    belay.command("health", "--url", belay.url)
+    assert belay.command("health", "--url", "http://127.0.0.1:1", check=False).returncode == 1
 
 
 def test_models_verb_lists_the_subscription(belay):

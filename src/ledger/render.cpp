@@ -233,10 +233,13 @@ void render_line(std::string& out, const SpendRecord& record, Colour colour) {
     if (!record.usage.empty()) {
         out += "  " + describe_tokens(record) + "  " + describe_cost(record);
     }
+    out += "  ";
     if (record.first_token_us > 0 && record.stream) {
-        paint.put(kDim, "  ttft " + seconds_text(record.first_token_us));
+        std::string first = seconds_text(record.first_token_us);
+        first.back() = '/';  // "0.41/2.30s": first token, total
+        out += first;
     }
-    out += "  " + seconds_text(record.total_us) + "  ";
+    out += seconds_text(record.total_us) + "  ";
     paint.put(kDim, short_id(record.request_id));
 }
 

@@ -11,9 +11,10 @@ namespace belay::ledger {
 
 enum class Colour : uint8_t { off, on };
 
-// "12:04:05 200 opus → gemini-3-pro (quota_month)  1.2k+800c→107  0.053cr  0.41s 2.30s  1f0c…"
-// (UTC time of day, status, asked → served, why, tokens, cost with the mark of its source, time to
-// first token, total, id). At most 80 columns when names are of usual length.
+// "12:04:05 200 opus → gemini-3-pro (quota_month)  1.2k+800c→107  0.0534cr  0.41/2.30s  1f0c9a32"
+// UTC time of day, status, asked → served, why, tokens in (+cached) → out, cost ("~" by a price
+// list, "cost ?" unknown), first token (streams) and total, the beginning of the id that `belay
+// explain` takes.
 void render_line(std::string& out, const SpendRecord& record, Colour colour);
 [[nodiscard]] std::string render_line(const SpendRecord& record, Colour colour = Colour::off);
 

@@ -199,7 +199,11 @@ void SqliteLedger::flush() {
     const uint64_t goal = stats_.appended - stats_.dropped;
     ++flush_waiters_;
     wake_.notify_one();
-    settled_.wait(lock, [&] { return settled_count_ >= goal; });
+    // While the store refuses, one attempt that begins after this call is waited for as well.
+    const uint64_t next_attempt = attempts_begun_ + 1;
+    settled_.wait(lock, [&] {
+        return settled_count_ >= goal && (!stats_.failing || attempts_done_ >= next_attempt);
+    });
     --flush_waiters_;
 }
 
@@ -224,6 +228,7 @@ SqliteLedger::Taken SqliteLedger::take(std::string& rows) {
     encoder_.clear();
     pending_count_ = 0;
     taken_bytes_ = rows.size();
+    ++attempts_begun_;
     return taken;
 }
 
@@ -243,16 +248,20 @@ void SqliteLedger::run() {
         stats_.failing = writer_->failing();
         // What is held counts as settled too: flush() must not hang while every disk is full.
         settled_count_ += taken.count;
-        settled_.notify_all();
+        ++attempts_done_;
         if (!done.held) {
             forget(rows);
             held = 0;
             taken_bytes_ = 0;
         }
+        held_count_ = held;
+        settled_.notify_all();
     }
     if (held != 0) {
         const std::lock_guard lock(mutex_);
         stats_.dropped += held;
+        settled_count_ -= held;
+        held_count_ = 0;
         log::write(log::Level::error, "ledger.lost", "Records are lost: no disk would take them.",
                    {{"rows", held}});
     }
@@ -273,7 +282,7 @@ Result<std::vector<ledger::Entry>> SqliteLedger::find_last(size_t count) {
 ledger::Stats SqliteLedger::stats() const {
     const std::lock_guard lock(mutex_);
     ledger::Stats stats = stats_;
-    stats.waiting = stats.appended - stats.dropped - settled_count_;
+    stats.waiting = stats.appended - stats.dropped - settled_count_ + held_count_;
     return stats;
 }
 

@@ -75,8 +75,11 @@ class SqliteLedger final : public ledger::Ledger {
     std::string pending_;
     RowWriter encoder_;  // of pending_
     uint64_t pending_count_ = 0;
-    uint64_t taken_bytes_ = 0;  // held by the writer and not saved or spilled
-    uint64_t settled_count_ = 0;
+    uint64_t taken_bytes_ = 0;    // held by the writer and not saved or spilled
+    uint64_t settled_count_ = 0;  // saved, spilled or held
+    uint64_t held_count_ = 0;     // of them: neither saved nor spilled yet
+    uint64_t attempts_begun_ = 0;
+    uint64_t attempts_done_ = 0;
     uint64_t flush_waiters_ = 0;
     bool stopping_ = false;
     ledger::Stats stats_;

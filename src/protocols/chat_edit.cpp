@@ -156,7 +156,7 @@ class MessageMender {
         return (edits.flatten_assistant_text && facts.has_text_arrays) ||
                (edits.drop_empty_content && facts.has_empty_content) ||
                (edits.copilot_cache_control && facts.has_cache_control) ||
-               (edits.copilot_reasoning && (facts.has_reasoning || facts.message_count > 1));
+               (edits.copilot_reasoning && facts.has_decorations);
     }
 
   private:
@@ -318,10 +318,29 @@ bool is_set(const ChatFacts& facts, std::string_view name) {
     return facts.find(name) != nullptr;
 }
 
+// `options` (the text of stream_options, or "") with include_usage set.
+std::string with_usage(std::string_view options) {
+    Span all = json::root(options);
+    if (json::type_at(options, all) != Type::object) {
+        return R"({"include_usage":true})";
+    }
+    Splice splice(options);
+    if (Span wish = json::member(options, all, "include_usage"); !wish.empty()) {
+        splice.replace(wish, "true");
+    } else {
+        splice.add_member(all, "include_usage", "true");
+    }
+    return splice.apply();
+}
+
+// Writes the top level anew: runs of members that stay are copied as they are.
 class TopEditor {
   public:
     TopEditor(std::string_view body, const ChatFacts& facts, const ChatEdits& edits)
-        : body_(body), facts_(facts), edits_(edits), splice_(body) {}
+        : body_(body), facts_(facts), edits_(edits) {
+        out_.reserve(body.size() + 256);
+        out_ += '{';
+    }
 
     std::string edit_chat() {
         bool no_tools = facts_.tool_count == 0;
@@ -329,17 +348,12 @@ class TopEditor {
             bool idle =
                 no_tools && (member.name == "tools" || member.name == "functions" ||
                              member.name == "tool_choice" || member.name == "parallel_tool_calls");
-            bool gone = idle || (member.name == "stream_options" && !facts_.stream);
-            edit_member(member, gone);
+            edit_member(member, idle || (member.name == "stream_options" && !facts_.stream));
         }
-        if (edits_.force_stream_usage && facts_.stream && !dropped("stream_options")) {
-            force_usage();
-        }
-        if (MessageMender::needed(facts_, edits_) && !dropped("messages")) {
-            MessageMender(body_, facts_, edits_, splice_).mend();
-        }
-        if (edits_.copilot_cache_control && facts_.tool_count > 0 && !dropped("tools")) {
-            remove_tool_markers();
+        close_run();
+        if (edits_.force_stream_usage && facts_.stream && facts_.stream_options.empty() &&
+            !dropped("stream_options")) {
+            add("stream_options", R"({"include_usage":true})");
         }
         return finish();
     }
@@ -348,10 +362,7 @@ class TopEditor {
         for (const auto& member : facts_.members) {
             edit_member(member, member.name == "encoding_format" || member.name == "stream");
         }
-        if (facts_.input_is_string) {
-            splice_.insert(facts_.input.begin, "[");
-            splice_.insert(facts_.input.end, "]");
-        }
+        close_run();
         return finish();
     }
 
@@ -360,49 +371,53 @@ class TopEditor {
 
     void edit_member(const ChatFacts::Member& member, bool gone) {
         std::string_view to = renamed(edits_, member.name);
-        bool doubled = to != member.name && facts_.find(to) != nullptr;
-        if (gone || member.control || doubled || dropped(member.name)) {
-            splice_.remove(facts_.root, member.item);
-            kept_ -= 1;
-        } else if (member.name == "model") {
-            if (!edits_.model.empty()) {
-                splice_.replace(member.item.value, quoted(edits_.model));
-            }
-        } else if (to != member.name) {
-            splice_.replace({member.item.whole.begin, member.item.value.begin}, quoted(to) + ':');
+        bool moved = to != member.name;
+        if (gone || member.control || dropped(member.name) ||
+            (moved && facts_.find(to) != nullptr)) {
+            close_run();
+            return;
+        }
+        const Span& whole = member.item.whole;
+        const Span& value = member.item.value;
+        if (!in_run_) {
+            out_ += any_ ? "," : "";
+            copied_ = whole.begin;
+            in_run_ = any_ = true;
+        }
+        run_end_ = whole.end;
+        if (moved) {
+            json::write_string(replaced({whole.begin, value.begin}), to);
+            out_ += ':';
+        } else if (member.name == "model" && !edits_.model.empty()) {
+            json::write_string(replaced(value), edits_.model);
+        } else if (member.name == "stream_options" && edits_.force_stream_usage &&
+                   !facts_.include_usage) {
+            replaced(value) += with_usage(value.of(body_));
+        } else if (member.name == "input" && facts_.input_is_string) {
+            replaced(value).append(1, '[').append(value.of(body_)).append(1, ']');
         }
     }
 
-    void force_usage() {
-        if (facts_.stream_options.empty()) {
-            add("stream_options", R"({"include_usage":true})");
-        } else if (json::type_at(body_, facts_.stream_options) != Type::object) {
-            splice_.replace(facts_.stream_options, R"({"include_usage":true})");
-        } else if (Span wish = json::member(body_, facts_.stream_options, "include_usage");
-                   !wish.empty()) {
-            splice_.replace(wish, "true");
-        } else {
-            splice_.add_member(facts_.stream_options, "include_usage", "true");
-        }
+    // Copies up to `span`, which is left out, and returns where its substitute goes.
+    std::string& replaced(Span span) {
+        out_ += body_.substr(copied_, span.begin - copied_);
+        copied_ = span.end;
+        return out_;
     }
 
-    void remove_tool_markers() {
-        Item tool;
-        Item member;
-        for (Walker tools(body_, facts_.tools); tools.next(tool);) {
-            for (Walker walk(body_, tool.value); walk.next(member);) {
-                if (member.key == "cache_control") {
-                    splice_.remove(tool.value, member);
-                }
-            }
+    void close_run() {
+        if (in_run_) {
+            out_ += body_.substr(copied_, run_end_ - copied_);
+            in_run_ = false;
         }
     }
 
     void add(std::string_view key, std::string_view raw) {
-        added_ += ',';
-        json::write_string(added_, key);
-        added_ += ':';
-        added_ += raw;
+        out_ += any_ ? "," : "";
+        any_ = true;
+        json::write_string(out_, key);
+        out_ += ':';
+        out_ += raw;
     }
 
     std::string finish() {
@@ -416,24 +431,46 @@ class TopEditor {
                 add(to, raw);
             }
         }
-        if (!added_.empty()) {
-            bool first = kept_ + static_cast<int64_t>(facts_.members.size()) <= 0;
-            splice_.insert(facts_.root.end - 1,
-                           first ? std::string_view(added_).substr(1) : std::string_view(added_));
-        }
-        std::string out = splice_.apply();
+        out_ += '}';
         std::vector<std::string> nested;
         std::copy_if(edits_.drop.begin(), edits_.drop.end(), std::back_inserter(nested), is_nested);
-        return nested.empty() ? out : drop_paths(std::move(out), nested);
+        return nested.empty() ? std::move(out_) : drop_paths(std::move(out_), nested);
     }
 
     std::string_view body_;
     const ChatFacts& facts_;
     const ChatEdits& edits_;
-    Splice splice_;
-    std::string added_;
-    int64_t kept_ = 0;  // members removed, counted down
+    std::string out_;
+    uint32_t copied_ = 0;   // in a run: the text before is in `out_` already
+    uint32_t run_end_ = 0;  // in a run: behind its last member
+    bool in_run_ = false;
+    bool any_ = false;
 };
+
+void remove_tool_markers(std::string_view body, const ChatFacts& facts, Splice& splice) {
+    Item tool;
+    Item member;
+    for (Walker tools(body, facts.tools); tools.next(tool);) {
+        for (Walker walk(body, tool.value); walk.next(member);) {
+            if (member.key == "cache_control") {
+                splice.remove(tool.value, member);
+            }
+        }
+    }
+}
+
+// What is inside messages and tools, mended before the top level is written. Empty: nothing to
+// mend.
+std::string mend_inside(std::string_view body, const ChatFacts& facts, const ChatEdits& edits) {
+    Splice splice(body);
+    if (MessageMender::needed(facts, edits) && !contains(edits.drop, "messages")) {
+        MessageMender(body, facts, edits, splice).mend();
+    }
+    if (edits.copilot_cache_control && facts.tool_count > 0) {
+        remove_tool_markers(body, facts, splice);
+    }
+    return splice.empty() ? std::string() : splice.apply();
+}
 
 Error bad_override(const Error& cause) {
     Error e = gateway_error(Kind::invalid_request,
@@ -454,8 +491,14 @@ Result<std::string> edit_chat_request(std::string_view body, const ChatFacts& fa
         if (!again.ok()) {
             return bad_override(again.error());
         }
-        again->controls.extra_body.reset();
-        return TopEditor(set, *again, edits).edit_chat();
+        ChatEdits rest = edits;
+        rest.overrides.clear();
+        return edit_chat_request(set, *again, rest);
+    }
+    if (std::string mended = mend_inside(body, facts, edits); !mended.empty()) {
+        auto again = scan_chat_request(mended, facts.model);
+        return again.ok() ? TopEditor(mended, *again, edits).edit_chat()
+                          : Result<std::string>(again.error());
     }
     return TopEditor(body, facts, edits).edit_chat();
 }

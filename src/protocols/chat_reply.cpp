@@ -8,265 +8,301 @@
 namespace belay::protocols {
 namespace {
 
-using json::Item;
-using json::Span;
-using json::Type;
-using json::Walker;
+using raw::append;
+using raw::append_whole;
 using raw::is_noise;
-
-std::string_view inside(std::string_view body, const Item& item) {
-    std::string_view raw = item.value.of(body);
-    return item.type == Type::string ? raw.substr(1, raw.size() - 2) : std::string_view();
-}
+using raw::write_int;
 
 struct Top {
-    Item id, created, model, choices, usage, copilot_usage, error, prompt_filter;
-    std::vector<Item> extra;
+    const Node* id = nullptr;
+    const Node* created = nullptr;
+    const Node* model = nullptr;
+    const Node* choices = nullptr;
+    const Node* usage = nullptr;
+    const Node* copilot_usage = nullptr;
+    const Node* error = nullptr;
+    const Node* prompt_filter = nullptr;
 };
 
-Top read_top(std::string_view body) {
+bool is_top(std::string_view key) {
+    return key == "id" || key == "object" || key == "created" || key == "model" ||
+           key == "choices" || key == "usage" || key == "error";
+}
+
+Top read_top(const Tape& tape) {
     Top top;
-    Item item;
-    for (Walker walk(body, json::root(body)); walk.next(item);) {
-        if (item.type == Type::null || item.key == "object") {
+    for (const Node& node : tape.children(tape.root())) {
+        std::string_view key = tape.key(node);
+        if (node.is_null()) {
             continue;
         }
-        if (item.key == "choices") {
-            top.choices = item;
-        } else if (item.key == "id") {
-            top.id = item;
-        } else if (item.key == "created") {
-            top.created = item;
-        } else if (item.key == "model") {
-            top.model = item;
-        } else if (item.key == "usage") {
-            top.usage = item;
-        } else if (item.key == "copilot_usage") {
-            top.copilot_usage = item;
-        } else if (item.key == "error") {
-            top.error = item;
-        } else if (item.key == "prompt_filter_results") {
-            top.prompt_filter = item;
-        } else if (!is_noise(item.key)) {
-            top.extra.push_back(item);
+        if (key == "choices") {
+            top.choices = &node;
+        } else if (key == "id") {
+            top.id = &node;
+        } else if (key == "created") {
+            top.created = &node;
+        } else if (key == "model") {
+            top.model = &node;
+        } else if (key == "usage") {
+            top.usage = &node;
+        } else if (key == "copilot_usage") {
+            top.copilot_usage = &node;
+        } else if (key == "error") {
+            top.error = &node;
+        } else if (key == "prompt_filter_results") {
+            top.prompt_filter = &node;
         }
     }
     return top;
 }
 
+// A raw text that is nearly always one piece.
+class Pieces {
+  public:
+    void add(std::string_view piece) {
+        if (!any_) {
+            one_ = piece;
+        } else {
+            if (joined_.empty()) {
+                joined_ = one_;
+            }
+            joined_ += piece;
+        }
+        any_ = true;
+    }
+    [[nodiscard]] bool any() const { return any_; }
+    [[nodiscard]] std::string_view text() const {
+        return joined_.empty() ? one_ : std::string_view(joined_);
+    }
+    [[nodiscard]] bool empty() const { return text().empty(); }
+
+  private:
+    std::string_view one_;
+    std::string joined_;
+    bool any_ = false;
+};
+
 // One choice of the client's reply, put together from one or more of the upstream's. Texts are raw
 // insides of JSON strings.
 struct Choice {
     int64_t index = 0;
-    std::string content, reasoning, refusal, finish;
-    std::string tool_calls;                   // raw items, comma-separated
-    std::string message_extra, choice_extra;  // ",\"key\":value" each
-    std::vector<std::string> extra_keys;
-    bool has_content = false;
-    bool content_is_array = false;
-    size_t calls = 0;
+    Pieces content, reasoning, refusal;
+    std::string_view finish;
+    const Node* content_array = nullptr;
+    std::vector<const Node*> calls, message_extra, choice_extra;
 };
 
-class Merger {
+// Members that are not known here survive; of several choices that are one the first says it.
+void keep(const Tape& tape, std::vector<const Node*>& extra, const Node& node) {
+    std::string_view key = tape.key(node);
+    bool said = std::any_of(extra.begin(), extra.end(),
+                            [&](const Node* other) { return tape.key(*other) == key; });
+    if (!node.is_null() && !is_noise(key) && !said) {
+        extra.push_back(&node);
+    }
+}
+
+void add_message(const Tape& tape, Choice& choice, const Node& message) {
+    for (const Node& node : tape.children(message)) {
+        std::string_view key = tape.key(node);
+        if (key == "role") {
+            continue;
+        }
+        if (key == "content") {
+            if (node.is_text()) {
+                choice.content.add(tape.inside(node));
+            } else if (node.is_array()) {
+                choice.content_array = &node;
+            }
+        } else if (key == "reasoning_text" || key == "reasoning_content") {
+            choice.reasoning.add(tape.inside(node));
+        } else if (key == "refusal") {
+            choice.refusal.add(tape.inside(node));
+        } else if (key == "tool_calls") {
+            for (const Node& call : tape.children(node)) {
+                if (call.is_object()) {
+                    choice.calls.push_back(&call);
+                }
+            }
+        } else {
+            keep(tape, choice.message_extra, node);
+        }
+    }
+}
+
+class Writer {
   public:
-    Merger(std::string_view body, const ReplyOptions& options) : body_(body), options_(options) {}
+    Writer(const Tape& tape, const ReplyOptions& options, std::string& out)
+        : tape_(tape), options_(options), out_(out) {}
 
-    void add(Span span) {
-        Span message;
-        Item finish;
-        int64_t index = -1;
-        Item item;
-        for (Walker walk(body_, span); walk.next(item);) {
-            if (item.key == "index" && item.type == Type::number) {
-                index = json::int_at(body_, item.value, 0);
-            } else if (item.key == "message" && item.type == Type::object) {
-                message = item.value;
-            } else if (item.key == "finish_reason") {
-                finish = item;
-            }
+    void write_choice(Choice& choice) {
+        if (!choice.calls.empty() && (choice.finish == "stop" || choice.finish.empty())) {
+            choice.finish = "tool_calls";
+        } else if (choice.calls.empty() &&
+                   (choice.finish == "tool_calls" || choice.finish.empty())) {
+            choice.finish = "stop";
         }
-        Choice& choice = at(options_.n > 1 ? std::max<int64_t>(index, 0) : 0);
-        if (!inside(body_, finish).empty()) {
-            choice.finish = inside(body_, finish);
+        out_ += R"({"index":)";
+        write_int(out_, choice.index);
+        out_ += R"(,"message":{"role":"assistant","content":)";
+        write_content(choice);
+        write_text("reasoning_content", choice.reasoning);
+        write_text("refusal", choice.refusal);
+        if (!choice.calls.empty()) {
+            write_calls(choice);
         }
-        for (Walker walk(body_, span); walk.next(item);) {
-            if (item.key != "index" && item.key != "message" && item.key != "finish_reason") {
-                keep(choice, choice.choice_extra, item);
-            }
-        }
-        if (!message.empty()) {
-            add_message(choice, message);
-        }
-    }
-
-    void write(std::string& out) {
-        std::stable_sort(choices_.begin(), choices_.end(),
-                         [](const auto& a, const auto& b) { return a.index < b.index; });
-        bool first = true;
-        for (auto& choice : choices_) {
-            out += first ? "" : ",";
-            first = false;
-            write_choice(out, choice);
-        }
-    }
-
-    [[nodiscard]] std::string finish_reason() const {
-        return choices_.empty() ? std::string() : choices_.front().finish;
+        write_extra(choice.message_extra);
+        out_ += '}';
+        write_extra(choice.choice_extra);
+        out_ += R"(,"finish_reason":")";
+        out_ += choice.finish;
+        out_ += "\"}";
     }
 
   private:
-    Choice& at(int64_t index) {
-        for (auto& choice : choices_) {
-            if (choice.index == index) {
-                return choice;
+    void write_content(const Choice& choice) {
+        if (choice.content.any() && !(choice.content.empty() && !choice.calls.empty())) {
+            out_ += '"';
+            out_ += choice.content.text();
+            out_ += '"';
+        } else if (choice.content_array != nullptr) {
+            out_ += tape_.raw(*choice.content_array);
+        } else {
+            out_ += "null";
+        }
+    }
+
+    void write_text(std::string_view key, const Pieces& text) {
+        if (!text.empty()) {
+            out_ += ",\"";
+            out_ += key;
+            out_ += "\":\"";
+            out_ += text.text();
+            out_ += '"';
+        }
+    }
+
+    void write_extra(const std::vector<const Node*>& extra) {
+        for (const Node* node : extra) {
+            out_ += ',';
+            out_ += tape_.whole(*node);
+        }
+    }
+
+    void write_calls(const Choice& choice) {
+        out_ += R"(,"tool_calls":[)";
+        for (size_t i = 0; i < choice.calls.size(); ++i) {
+            out_ += i == 0 ? "" : ",";
+            write_call(*choice.calls[i], i);
+        }
+        out_ += ']';
+    }
+
+    void write_call(const Node& call, size_t position) {
+        const Node* id = tape_.find(call, "id");
+        const Node* type = tape_.find(call, "type");
+        const Node* function = tape_.find(call, "function");
+        out_ += R"({"id":)";
+        if (id != nullptr && id->has_text()) {
+            out_ += tape_.raw(*id);
+        } else {
+            json::write_string(out_, "call_" + options_.id + "_" + std::to_string(position));
+        }
+        out_ += R"(,"type":)";
+        out_ += type != nullptr && type->has_text() ? tape_.raw(*type) : R"("function")";
+        if (function != nullptr) {
+            write_function(*function);
+        }
+        for (const Node& node : tape_.children(call)) {
+            std::string_view key = tape_.key(node);
+            if (!node.is_null() && key != "id" && key != "type" && key != "function" &&
+                key != "index") {
+                out_ += ',';
+                out_ += tape_.whole(node);
             }
         }
-        choices_.emplace_back().index = index;
-        return choices_.back();
+        out_ += '}';
     }
 
-    // Members that are not known here survive; of several choices that are one the first says it.
-    void keep(Choice& choice, std::string& extra, const Item& item) {
-        bool said = std::find(choice.extra_keys.begin(), choice.extra_keys.end(), item.key) !=
-                    choice.extra_keys.end();
-        if (item.type == Type::null || is_noise(item.key) || said) {
-            return;
-        }
-        choice.extra_keys.emplace_back(item.key);
-        extra += ',';
-        extra += item.whole.of(body_);
-    }
-
-    void add_message(Choice& choice, Span message) {
-        Item item;
-        for (Walker walk(body_, message); walk.next(item);) {
-            if (item.key == "role") {
-                continue;
-            }
-            if (item.key == "content") {
-                add_content(choice, item);
-            } else if (item.key == "reasoning_text" || item.key == "reasoning_content") {
-                choice.reasoning += inside(body_, item);
-            } else if (item.key == "refusal") {
-                choice.refusal += inside(body_, item);
-            } else if (item.key == "tool_calls") {
-                Item call;
-                for (Walker calls(body_, item.value); calls.next(call);) {
-                    if (call.type == Type::object) {
-                        add_call(choice, call.value);
-                    }
-                }
-            } else {
-                keep(choice, choice.message_extra, item);
-            }
-        }
-    }
-
-    void add_content(Choice& choice, const Item& item) {
-        if (item.type == Type::string && !choice.content_is_array) {
-            choice.content += inside(body_, item);
-            choice.has_content = true;
-        } else if (item.type == Type::array && !choice.has_content) {
-            choice.content = item.value.of(body_);
-            choice.has_content = choice.content_is_array = true;
-        }
-    }
-
-    void add_call(Choice& choice, Span call) {
-        std::string& out = choice.tool_calls;
-        std::string id;
-        std::string type = R"("function")";
-        Span function;
-        std::string extra;
-        Item item;
-        for (Walker walk(body_, call); walk.next(item);) {
-            if (item.key == "id") {
-                id = inside(body_, item);
-            } else if (item.key == "type" && item.type == Type::string) {
-                type = item.value.of(body_);
-            } else if (item.key == "function") {
-                function = item.value;
-            } else if (item.key != "index" && item.type != Type::null) {
-                extra += ',';
-                extra += item.whole.of(body_);
-            }
-        }
-        if (id.empty()) {
-            std::string text;
-            json::write_string(text, "call_" + options_.id + "_" + std::to_string(choice.calls));
-            id = text.substr(1, text.size() - 2);
-        }
-        out += choice.calls++ == 0 ? R"({"id":")" : R"(,{"id":")";
-        out += id + R"(","type":)" + type;
-        if (!function.empty()) {
-            write_function(out, function);
-        }
-        out += extra + '}';
-    }
-
-    void write_function(std::string& out, Span function) {
-        out += R"(,"function":{)";
+    void write_function(const Node& function) {
+        out_ += R"(,"function":{)";
         bool arguments = false;
-        bool first = true;
-        Item item;
-        for (Walker walk(body_, function); walk.next(item);) {
-            if (item.type == Type::null) {
+        for (const Node& node : tape_.children(function)) {
+            if (node.is_null()) {
                 continue;
             }
-            out += first ? "" : ",";
-            first = false;
-            arguments |= item.key == "arguments";
-            if (item.key == "arguments" && item.type == Type::object) {
-                out += R"("arguments":)";
-                json::write_string(out, item.value.of(body_));
+            bool named = tape_.key(node) == "arguments";
+            arguments |= named;
+            if (named && node.is_object()) {  // seen from local servers
+                std::string text;
+                json::write_string(text, tape_.raw(node));
+                append(out_, "arguments", text);
             } else {
-                out += item.whole.of(body_);
+                append_whole(out_, tape_.whole(node));
             }
         }
         if (!arguments) {
-            out += first ? R"("arguments":"{}")" : R"(,"arguments":"{}")";
+            append(out_, "arguments", R"("{}")");
         }
-        out += '}';
+        out_ += '}';
     }
 
-    static void write_choice(std::string& out, Choice& choice) {
-        if (choice.calls > 0 && (choice.finish == "stop" || choice.finish.empty())) {
-            choice.finish = "tool_calls";
-        } else if (choice.calls == 0 && (choice.finish == "tool_calls" || choice.finish.empty())) {
-            choice.finish = "stop";
-        }
-        out += R"({"index":)" + std::to_string(choice.index);
-        out += R"(,"message":{"role":"assistant","content":)";
-        bool silent = !choice.has_content || (choice.content.empty() && choice.calls > 0);
-        if (silent) {
-            out += "null";
-        } else if (choice.content_is_array) {
-            out += choice.content;
-        } else {
-            out += '"' + choice.content + '"';
-        }
-        if (!choice.reasoning.empty()) {
-            out += R"(,"reasoning_content":")" + choice.reasoning + '"';
-        }
-        if (!choice.refusal.empty()) {
-            out += R"(,"refusal":")" + choice.refusal + '"';
-        }
-        if (choice.calls > 0) {
-            out += R"(,"tool_calls":[)" + choice.tool_calls + ']';
-        }
-        out += choice.message_extra + '}' + choice.choice_extra;
-        out += R"(,"finish_reason":")" + choice.finish + "\"}";
-    }
-
-    std::string_view body_;
+    const Tape& tape_;
     const ReplyOptions& options_;
-    std::vector<Choice> choices_;
+    std::string& out_;
 };
 
-std::string string_of(std::string_view body, const Item& item) {
+// The upstream's choices put together: all of them are one unless the client asked for several.
+std::vector<Choice> merge_choices(const Tape& tape, const Node& choices, int64_t wanted) {
+    std::vector<Choice> out;
+    for (const Node& node : tape.children(choices)) {
+        const Node* index = tape.find(node, "index");
+        int64_t at =
+            wanted > 1 && index != nullptr ? std::max<int64_t>(0, tape.integer(*index, 0)) : 0;
+        auto choice = std::find_if(out.begin(), out.end(),
+                                   [&](const Choice& other) { return other.index == at; });
+        if (choice == out.end()) {
+            out.emplace_back().index = at;
+            choice = out.end() - 1;
+        }
+        for (const Node& member : tape.children(node)) {
+            std::string_view key = tape.key(member);
+            if (key == "message" && member.is_object()) {
+                add_message(tape, *choice, member);
+            } else if (key == "finish_reason") {
+                choice->finish = member.has_text() ? tape.inside(member) : choice->finish;
+            } else if (key != "index") {
+                keep(tape, choice->choice_extra, member);
+            }
+        }
+    }
+    if (out.size() > 1) {
+        std::sort(out.begin(), out.end(),
+                  [](const Choice& a, const Choice& b) { return a.index < b.index; });
+    }
+    return out;
+}
+
+std::string string_of(const Tape& tape, const Node* node) {
     std::string scratch;
-    return item.type == Type::string ? std::string(json::string_at(body, item.value, scratch))
-                                     : std::string();
+    return node == nullptr ? std::string()
+                           : std::string(json::string_at(tape.text(), node->value(), scratch));
+}
+
+Error no_answer(const Tape& tape, const Top& top) {
+    if (top.error != nullptr) {
+        return upstream_error(Kind::upstream_rejected, "The upstream answered with an error");
+    }
+    std::string_view filter =
+        top.prompt_filter == nullptr ? std::string_view() : tape.raw(*top.prompt_filter);
+    if (filter.find(R"("filtered":true)") != std::string_view::npos) {
+        Error e = upstream_error(Kind::content_refused,
+                                 "The upstream's content filter refused the prompt");
+        e.code = "content_filter";
+        return e;
+    }
+    return no_reply(tape.text(), "chat completion");
 }
 
 }  // namespace
@@ -279,57 +315,50 @@ Error no_reply(std::string_view body, std::string_view expected) {
 }
 
 Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& options) {
-    if (!json::validate(body).ok() || json::type_at(body, json::root(body)) != Type::object) {
+    Tape& tape = scratch_tape();
+    if (!tape.read(body, Tape::Twins::ignored) || !tape.root().is_object()) {
         return no_reply(body, "chat completion");
     }
-    Top top = read_top(body);
-    Item first;
-    bool answers = top.choices.type == Type::array && Walker(body, top.choices.value).next(first);
-    if (!answers && !top.error.whole.empty()) {
-        return upstream_error(Kind::upstream_rejected, "The upstream answered with an error");
+    Top top = read_top(tape);
+    if (top.choices == nullptr || tape.children(*top.choices).empty()) {
+        return no_answer(tape, top);
     }
-    if (!answers) {
-        std::string_view filter = top.prompt_filter.value.of(body);
-        if (filter.find(R"("filtered":true)") != std::string_view::npos) {
-            Error e = upstream_error(Kind::content_refused,
-                                     "The upstream's content filter refused the prompt");
-            e.code = "content_filter";
-            return e;
-        }
-        return no_reply(body, "chat completion");
-    }
-    PlainReply reply;
-    reply.usage = read_chat_usage(body, top.usage.value, top.copilot_usage.value);
-    reply.upstream_model = string_of(body, top.model);
-    reply.id = string_of(body, top.id);
+    Result<PlainReply> result{PlainReply{}};
+    PlainReply& reply = *result;
+    reply.usage = read_chat_usage(tape, top.usage, top.copilot_usage);
+    reply.upstream_model = string_of(tape, top.model);
+    reply.id = string_of(tape, top.id);
     if (reply.id.empty()) {
         reply.id = options.id;
     }
-    int64_t created = json::int_at(body, top.created.value, 0);
+    int64_t created = top.created == nullptr ? 0 : tape.integer(*top.created, 0);
     std::string& out = reply.body;
-    out.reserve(body.size() + 256);
+    out.reserve(body.size() + 320);
     out += R"({"id":)";
     json::write_string(out, reply.id);
     out += R"(,"object":"chat.completion","created":)";
-    out += std::to_string(created > 0 ? created : options.created);
+    write_int(out, created > 0 ? created : options.created);
     out += R"(,"model":)";
     json::write_string(out, options.model.empty() ? reply.upstream_model : options.model);
-    Merger merger(body, options);
-    Item choice;
-    for (Walker walk(body, top.choices.value); walk.next(choice);) {
-        merger.add(choice.value);
-    }
     out += R"(,"choices":[)";
-    merger.write(out);
+    std::vector<Choice> choices = merge_choices(tape, *top.choices, options.n);
+    Writer writer(tape, options, out);
+    for (Choice& choice : choices) {
+        out += &choice == &choices.front() ? "" : ",";
+        writer.write_choice(choice);
+    }
+    reply.finish_reason = choices.front().finish;
     out += R"(],"usage":)";
-    write_chat_usage(out, reply.usage.value_or(chat::Usage{}), body, top.usage.value);
-    for (const auto& item : top.extra) {
-        out += ',';
-        out += item.whole.of(body);
+    write_chat_usage(out, reply.usage.value_or(chat::Usage{}), tape, top.usage);
+    for (const Node& node : tape.children(tape.root())) {
+        std::string_view key = tape.key(node);
+        if (!node.is_null() && !is_top(key) && !is_noise(key)) {
+            out += ',';
+            out += tape.whole(node);
+        }
     }
     out += '}';
-    reply.finish_reason = merger.finish_reason();
-    return reply;
+    return result;
 }
 
 }  // namespace belay::protocols

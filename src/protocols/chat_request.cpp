@@ -1,14 +1,17 @@
 #include "protocols/chat_request.h"
 
 #include <algorithm>
+#include <array>
+#include <bitset>
 #include <charconv>
+
+#include "protocols/tape.h"
 
 namespace belay::protocols {
 namespace {
 
 using json::Item;
 using json::Type;
-using json::Walker;
 
 // clang-format off
 enum class Key : uint8_t {
@@ -32,7 +35,7 @@ struct Known {
     bool control;
 };
 
-// Sorted by name. `plain` rows are here so that an escaped spelling of them is still recognised.
+// `plain` rows are here so that an escaped spelling of them is still recognised.
 constexpr Known kKnown[] = {
     {"additional_drop_params", Key::additional_drop_params, true},
     {"allowed_openai_params", Key::allowed_openai_params, true},
@@ -95,13 +98,40 @@ constexpr Known kKnown[] = {
     {"user_config", Key::user_config, true},
 };
 
-constexpr bool by_name(const Known& a, const Known& b) { return a.name < b.name; }
-static_assert(std::is_sorted(std::begin(kKnown), std::end(kKnown), by_name));
+// A perfect enough hash, filled by the compiler: open addressing over length, first and last byte.
+constexpr size_t kSlots = 256;
+
+constexpr size_t slot_of(std::string_view name) {
+    auto byte = [&](size_t at) {
+        return static_cast<size_t>(static_cast<unsigned char>(name[at]));
+    };
+    return (byte(0) * 7 + byte(name.size() - 1) * 31 + byte(name.size() / 2) * 3 + name.size()) %
+           kSlots;
+}
+
+constexpr auto kTable = [] {
+    std::array<uint8_t, kSlots> table{};  // 1 + index; 0 is free
+    for (size_t i = 0; i < std::size(kKnown); ++i) {
+        size_t slot = slot_of(kKnown[i].name);
+        while (table[slot] != 0) {
+            slot = (slot + 1) % kSlots;
+        }
+        table[slot] = static_cast<uint8_t>(i + 1);
+    }
+    return table;
+}();
 
 const Known* find_known(std::string_view name) {
-    const auto* at =
-        std::lower_bound(std::begin(kKnown), std::end(kKnown), Known{name, {}, {}}, by_name);
-    return at != std::end(kKnown) && at->name == name ? at : nullptr;
+    if (name.empty()) {
+        return nullptr;
+    }
+    for (size_t slot = slot_of(name); kTable[slot] != 0; slot = (slot + 1) % kSlots) {
+        const Known& known = kKnown[kTable[slot] - 1];
+        if (known.name == name) {
+            return &known;
+        }
+    }
+    return nullptr;
 }
 
 Error bad(std::string_view param, std::string message) {
@@ -251,41 +281,33 @@ void read_control(Controls& controls, Key key, std::string_view body, const Item
     }
 }
 
-bool text_is(std::string_view body, const Item& item, std::string_view quoted) {
-    return item.value.of(body) == quoted;
-}
-
 struct PartFacts {
-    bool text = false;
     bool tool_result = false;
 };
 
 // What one content part is; images and markers are recorded in `facts`, also inside tool results.
-PartFacts read_part(std::string_view body, json::Span part, ChatFacts& facts, int depth) {
+PartFacts read_part(const Tape& tape, const Node& part, ChatFacts& facts, int depth) {
     PartFacts out;
-    Item item;
-    json::Span content;
-    for (Walker walk(body, part); walk.next(item);) {
-        if (item.key == "type") {
-            out.text = text_is(body, item, R"("text")") || text_is(body, item, R"("input_text")");
-            out.tool_result = text_is(body, item, R"("tool_result")");
-            facts.has_images |= text_is(body, item, R"("image_url")") ||
-                                text_is(body, item, R"("image")") ||
-                                text_is(body, item, R"("input_image")");
-            facts.has_documents |=
-                text_is(body, item, R"("file")") || text_is(body, item, R"("document")") ||
-                text_is(body, item, R"("input_file")") || text_is(body, item, R"("input_audio")");
-        } else if (item.key == "image_url") {
-            facts.has_images |= item.type != Type::null;
-        } else if (item.key == "cache_control") {
-            facts.has_cache_control |= item.type == Type::object;
-        } else if (item.key == "content" && item.type == Type::array) {
-            content = item.value;
+    const Node* content = nullptr;
+    for (const Node& node : tape.children(part)) {
+        std::string_view key = tape.key(node);
+        if (key == "type") {
+            std::string_view type = tape.inside(node);
+            out.tool_result = type == "tool_result";
+            facts.has_images |= type == "image_url" || type == "image" || type == "input_image";
+            facts.has_documents |= type == "file" || type == "document" || type == "input_file" ||
+                                   type == "input_audio";
+        } else if (key == "image_url") {
+            facts.has_images |= !node.is_null();
+        } else if (key == "cache_control") {
+            facts.has_cache_control |= node.is_object();
+        } else if (key == "content" && node.is_array()) {
+            content = &node;
         }
     }
-    if (out.tool_result && depth < 2) {
-        for (Walker walk(body, content); walk.next(item);) {
-            (void)read_part(body, item.value, facts, depth + 1);
+    if (out.tool_result && content != nullptr && depth < 2) {
+        for (const Node& inner : tape.children(*content)) {
+            (void)read_part(tape, inner, facts, depth + 1);
         }
     }
     return out;
@@ -295,60 +317,66 @@ struct MessageFacts {
     bool user = false;
     bool assistant = false;
     bool only_tool_results = false;
+    bool empty = false;  // the content
+    bool array = false;
+    bool decorated = false;
 };
 
-void read_content(std::string_view body, const Item& content, ChatFacts& facts,
-                  MessageFacts& message, bool& empty, bool& array) {
-    if (content.type == Type::string) {
-        empty = content.value.end - content.value.begin == 2;
+void read_content(const Tape& tape, const Node& content, ChatFacts& facts, MessageFacts& message) {
+    if (content.is_text()) {
+        message.empty = !content.has_text();
         return;
     }
-    if (content.type != Type::array) {
+    if (!content.is_array()) {
         return;
     }
-    array = true;
-    empty = true;
+    message.array = true;
+    message.empty = true;
     bool all_results = true;
-    Item item;
-    for (Walker parts(body, content.value); parts.next(item);) {
-        empty = false;
-        all_results &= read_part(body, item.value, facts, 0).tool_result;
+    for (const Node& part : tape.children(content)) {
+        message.empty = false;
+        all_results &= read_part(tape, part, facts, 0).tool_result;
     }
-    message.only_tool_results = !empty && all_results;
+    message.only_tool_results = !message.empty && all_results;
 }
 
-MessageFacts read_message(std::string_view body, json::Span span, ChatFacts& facts) {
+// Members that other gateways and agents put on assistant messages.
+bool is_decoration(std::string_view key) {
+    return key.starts_with("reasoning") || key == "refusal" || key == "annotations" ||
+           key == "audio" || key == "function_call" || key == "thinking_blocks" ||
+           key == "provider_specific_fields";
+}
+
+MessageFacts read_message(const Tape& tape, const Node& span, ChatFacts& facts) {
     MessageFacts message;
-    bool empty = false;
-    bool array = false;
-    Item item;
-    for (Walker walk(body, span); walk.next(item);) {
-        if (item.key == "role") {
-            message.user = text_is(body, item, R"("user")");
-            message.assistant = text_is(body, item, R"("assistant")");
-        } else if (item.key == "content") {
-            read_content(body, item, facts, message, empty, array);
-        } else if (item.key == "cache_control") {
-            facts.has_cache_control |= item.type == Type::object;
-        } else if (item.key.starts_with("reasoning") || item.key == "thinking_blocks") {
-            facts.has_reasoning |= item.type != Type::null;
+    for (const Node& node : tape.children(span)) {
+        std::string_view key = tape.key(node);
+        if (key == "role") {
+            message.user = tape.is(node, "user");
+            message.assistant = tape.is(node, "assistant");
+        } else if (key == "content") {
+            read_content(tape, node, facts, message);
+        } else if (key == "cache_control") {
+            facts.has_cache_control |= node.is_object();
+        } else if (is_decoration(key)) {
+            message.decorated = true;
         }
     }
-    facts.has_text_arrays |= message.assistant && array;
-    facts.has_empty_content |= empty && (message.assistant || message.user);
+    facts.has_text_arrays |= message.assistant && message.array;
+    facts.has_empty_content |= message.empty && (message.assistant || message.user);
+    facts.has_decorations |= message.assistant && message.decorated;
     return message;
 }
 
-Result<void> read_messages(std::string_view body, ChatFacts& facts) {
+Result<void> read_messages(const Tape& tape, const Node& messages, ChatFacts& facts) {
     MessageFacts last;
-    Item item;
-    for (Walker walk(body, facts.messages); walk.next(item);) {
-        if (item.type != Type::object) {
+    for (const Node& node : tape.children(messages)) {
+        if (!node.is_object()) {
             return bad("messages", "Invalid type for 'messages[" +
                                        std::to_string(facts.message_count) +
                                        "]': expected an object.");
         }
-        last = read_message(body, item.value, facts);
+        last = read_message(tape, node, facts);
         facts.message_count++;
     }
     if (facts.message_count == 0) {
@@ -358,10 +386,9 @@ Result<void> read_messages(std::string_view body, ChatFacts& facts) {
     return {};
 }
 
-uint32_t count_items(std::string_view body, json::Span array) {
+uint32_t count_items(const Tape& tape, const Node& array) {
     uint32_t count = 0;
-    Item item;
-    for (Walker walk(body, array); walk.next(item);) {
+    for ([[maybe_unused]] const Node& node : tape.children(array)) {
         count++;
     }
     return count;
@@ -372,8 +399,9 @@ Error wrong_type(const Known& known, std::string_view expected) {
                                std::string(expected) + ".");
 }
 
-Result<void> read_member(std::string_view body, const Known& known, const Item& item,
+Result<void> read_member(const Tape& tape, const Known& known, const Node& node, const Item& item,
                          ChatFacts& facts) {
+    std::string_view body = tape.text();
     bool null = item.type == Type::null;
     switch (known.key) {
         case Key::model:
@@ -413,16 +441,16 @@ Result<void> read_member(std::string_view body, const Known& known, const Item& 
             if (known.key == Key::tools) {
                 facts.tools = item.value;
             }
-            facts.tool_count += count_items(body, item.value);
+            facts.tool_count += count_items(tape, node);
             break;
         case Key::n:
-            facts.n = std::max<int64_t>(1, json::int_at(body, item.value, 1));
+            facts.n = std::max<int64_t>(1, tape.integer(node, 1));
             break;
         case Key::max_completion_tokens:
         case Key::max_tokens:
             if (item.type == Type::number &&
                 (known.key == Key::max_completion_tokens || !facts.max_tokens)) {
-                facts.max_tokens = json::int_at(body, item.value, 0);
+                facts.max_tokens = tape.integer(node, 0);
             }
             break;
         case Key::thinking:
@@ -440,12 +468,12 @@ Result<void> read_member(std::string_view body, const Known& known, const Item& 
             facts.user = text_of(body, item);
             break;
         case Key::encoding_format:
-            facts.wants_base64 = text_is(body, item, R"("base64")");
+            facts.wants_base64 = tape.is(node, "base64");
             break;
         case Key::input:
             facts.input = item.value;
             facts.input_is_string = item.type == Type::string;
-            facts.input_count = item.type == Type::array ? count_items(body, item.value) : 1;
+            facts.input_count = item.type == Type::array ? count_items(tape, node) : 1;
             break;
         default:
             read_control(facts.controls, known.key, body, item);
@@ -463,28 +491,51 @@ const Known* recognise(const Item& item, std::string& scratch) {
     return find_known(scratch);
 }
 
-// Everything both kinds of request share: validation (which refuses doubled members, the way to
-// fool a filter) and the walk over the top level.
-Result<ChatFacts> scan_top(std::string_view body, std::string_view path_model) {
-    if (auto valid = json::validate(body); !valid.ok()) {
-        return bad("request_body", "Invalid JSON in the request body: " + valid.error().message);
+// How deep requests are taken apart: to the members of parts inside tool results.
+constexpr unsigned kDepthKept = 7;
+
+Item item_of(const Tape& tape, const Node& node) {
+    Item item;
+    item.key = tape.key(node);
+    item.whole = node.whole();
+    item.value = node.value();
+    item.type = node.type;
+    item.key_escaped = node.key_escaped;
+    return item;
+}
+
+// Everything both kinds of request share: the check of the text and the walk over the top level.
+Result<ChatFacts> scan_top(Tape& tape, std::string_view body, std::string_view path_model,
+                           size_t members_max) {
+    if (!tape.read(body, Tape::Twins::refused, kDepthKept, members_max)) {
+        return bad("request_body", "Invalid JSON in the request body: at byte " +
+                                       std::to_string(tape.where()) + ": " +
+                                       std::string(tape.why()) + ".");
     }
-    ChatFacts facts;
-    facts.root = json::root(body);
-    if (json::type_at(body, facts.root) != Type::object) {
+    if (!tape.root().is_object()) {
         return bad("request_body", "Invalid request body: expected a JSON object.");
     }
-    facts.members.reserve(24);
+    Result<ChatFacts> result{ChatFacts{}};
+    ChatFacts& facts = *result;
+    facts.root = tape.root().value();
+    facts.members.reserve(16);
+    std::bitset<std::size(kKnown)> seen;
     std::string scratch;
-    Item item;
-    for (Walker walk(body, facts.root); walk.next(item);) {
+    for (const Node& node : tape.children(tape.root())) {
+        Item item = item_of(tape, node);
         const Known* known = recognise(item, scratch);
         if (known == nullptr) {
             facts.members.push_back({item, item.key, false});
             continue;
         }
+        auto index = static_cast<size_t>(known - kKnown);
+        if (seen.test(index)) {  // an escaped spelling of the same name: how a filter is fooled
+            return bad(known->name,
+                       "Duplicate member '" + std::string(known->name) + "' in the request body.");
+        }
+        seen.set(index);
         facts.members.push_back({item, known->name, known->control});
-        TRY(read_member(body, *known, item, facts));
+        TRY(read_member(tape, *known, node, item, facts));
     }
     for (const auto* metadata : {&facts.controls.metadata, &facts.controls.litellm_metadata}) {
         if (*metadata) {
@@ -497,8 +548,10 @@ Result<ChatFacts> scan_top(std::string_view body, std::string_view path_model) {
     if (facts.model.empty()) {
         return bad("model", "Missing required parameter: 'model'.");
     }
-    return facts;
+    return result;
 }
+
+constexpr size_t kMembersMax = 400'000;  // members and items over the whole body
 
 }  // namespace
 
@@ -512,21 +565,32 @@ const ChatFacts::Member* ChatFacts::find(std::string_view name) const {
 }
 
 Result<ChatFacts> scan_chat_request(std::string_view body, std::string_view path_model) {
-    ChatFacts facts = TRY(scan_top(body, path_model));
-    if (facts.messages.empty()) {
-        return bad("messages", "Missing required parameter: 'messages'.");
+    Tape& tape = scratch_tape();
+    Result<ChatFacts> facts = scan_top(tape, body, path_model, kMembersMax);
+    if (!facts.ok()) {
+        return facts;
     }
-    TRY(read_messages(body, facts));
-    return facts;
+    for (const Node& node : tape.children(tape.root())) {
+        if (node.begin == facts->messages.begin && !facts->messages.empty()) {
+            if (auto read = read_messages(tape, node, *facts); !read.ok()) {
+                return std::move(read).error();
+            }
+            return facts;
+        }
+    }
+    return bad("messages", "Missing required parameter: 'messages'.");
 }
 
 Result<ChatFacts> scan_embeddings_request(std::string_view body, std::string_view path_model) {
-    ChatFacts facts = TRY(scan_top(body, path_model));
-    if (facts.input.empty()) {
+    Result<ChatFacts> facts = scan_top(scratch_tape(), body, path_model, kMembersMax);
+    if (!facts.ok()) {
+        return facts;
+    }
+    if (facts->input.empty()) {
         return bad("input", "Missing required parameter: 'input'.");
     }
-    Type type = json::type_at(body, facts.input);
-    if ((type != Type::string && type != Type::array) || facts.input_count == 0) {
+    Type type = json::type_at(body, facts->input);
+    if ((type != Type::string && type != Type::array) || facts->input_count == 0) {
         return bad("input", "Invalid 'input': expected a string or a non-empty array.");
     }
     return facts;

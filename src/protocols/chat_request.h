@@ -73,7 +73,8 @@ struct ChatFacts {
     bool has_text_arrays = false;    // an assistant message has an array of parts as its content
     bool has_empty_content = false;  // an assistant or user message has "" or [] as its content
     bool has_cache_control = false;  // somewhere in messages or tools
-    bool has_reasoning = false;      // reasoning_* or thinking_blocks in the history
+    bool has_decorations = false;    // an assistant message has reasoning_*, thinking_blocks,
+                                     // refusal, annotations or the like
     // Embeddings only.
     bool wants_base64 = false;  // encoding_format is "base64"
     bool input_is_string = false;

@@ -10,23 +10,14 @@
 namespace belay::protocols {
 namespace {
 
-using json::Item;
-using json::Span;
-using json::Type;
-using json::Walker;
 using raw::append;
 using raw::append_whole;
-using raw::inside;
 using raw::is_noise;
-using raw::is_text;
+using raw::write_int;
 
 constexpr int64_t kChoicesMax = 64;  // choices are kept in bit sets
 
 uint64_t bit(int64_t index) { return uint64_t{1} << index; }
-
-bool has_text(const Item& item) {
-    return item.type == Type::string && item.value.end - item.value.begin > 2;
-}
 
 std::string_view trailing_reason(std::string_view reason) {
     if (reason == "end_turn" || reason == "STOP" || reason == "eos") {
@@ -57,29 +48,23 @@ FrameFacts ChatStreamMender::on_event(std::string_view name, std::string_view da
     if (data.empty()) {
         return {};
     }
-    if (auto valid = json::validate(data); !valid.ok()) {
-        FrameFacts facts = fail("The upstream sent a chunk that is no JSON", "upstream_malformed");
-        facts.malformed = true;
-        return facts;
-    }
-    if (data.find_first_of("\r\n") !=
-        std::string_view::npos) {  // pretty-printed: would break frames
-        auto compact = json::parse(data);
-        if (compact.ok()) {
-            std::string one_line = json::dump(*compact);
-            return on_event(name, one_line, out);
-        }
-    }
-    if (json::type_at(data, json::root(data)) != Type::object) {
+    Tape& tape = scratch_tape();
+    bool chunk = tape.read(data, Tape::Twins::ignored) && tape.root().is_object();
+    if (!chunk) {
         FrameFacts facts =
-            fail("The upstream sent a chunk that is no object", "upstream_malformed");
+            fail("The upstream sent a chunk that is no JSON object", "upstream_malformed");
         facts.malformed = true;
         return facts;
     }
-    if (name == "error" && json::member(data, json::root(data), "error").empty()) {
-        return fail_with(data, json::root(data));
+    if (tape.has_line_break()) {  // pretty-printed: copied into a frame it would break it
+        auto compact = json::parse(data);
+        std::string one_line = compact.ok() ? json::dump(*compact) : "null";
+        return on_event(name, one_line, out);
     }
-    return on_chunk(data, out);
+    if (name == "error" && tape.find(tape.root(), "error") == nullptr) {
+        return fail_with(data);
+    }
+    return on_chunk(tape, out);
 }
 
 StreamEnd ChatStreamMender::on_end(std::string& out) {
@@ -104,80 +89,81 @@ StreamEnd ChatStreamMender::on_end(std::string& out) {
 
 // ---- one event ---------------------------------------------------------------------------------
 
-ChatStreamMender::Chunk ChatStreamMender::read_chunk(std::string_view data) {
+ChatStreamMender::Chunk ChatStreamMender::read_chunk(const Tape& tape) {
     Chunk chunk;
     extra_.clear();
-    Item item;
-    for (Walker walk(data, json::root(data)); walk.next(item);) {
-        if (item.type == Type::null) {
+    for (const Node& node : tape.children(tape.root())) {
+        if (node.is_null()) {
             continue;
         }
-        if (item.key == "choices") {
-            chunk.choices = item.value;
-        } else if (item.key == "id") {
-            chunk.id = item.value;
-        } else if (item.key == "created") {
-            chunk.created = item.value;
-        } else if (item.key == "model") {
-            chunk.model = item.value;
-        } else if (item.key == "object") {
-            chunk.object = item.value;
-        } else if (item.key == "usage") {
-            chunk.usage = item.value;
-        } else if (item.key == "copilot_usage") {
-            chunk.copilot_usage = item.value;
-        } else if (item.key == "error") {
-            chunk.error = item.value;
-        } else if (item.key == "message") {
-            chunk.message = item.value;
-        } else if (item.key == "type") {
-            chunk.type = item.value;
-        } else if (!is_noise(item.key)) {
-            extra_.push_back(item);
+        std::string_view key = tape.key(node);
+        if (key == "choices") {
+            chunk.choices = &node;
+        } else if (key == "id") {
+            chunk.id = &node;
+        } else if (key == "created") {
+            chunk.created = &node;
+        } else if (key == "model") {
+            chunk.model = &node;
+        } else if (key == "object") {
+            chunk.object = &node;
+        } else if (key == "usage") {
+            chunk.usage = &node;
+        } else if (key == "copilot_usage") {
+            chunk.copilot_usage = &node;
+        } else if (key == "error") {
+            chunk.error = &node;
+        } else if (key == "message") {
+            chunk.message = &node;
+        } else if (key == "type") {
+            chunk.type = &node;
+        } else if (!is_noise(key)) {
+            extra_.push_back(&node);
         }
     }
     return chunk;
 }
 
-bool ChatStreamMender::is_error(std::string_view data, const Chunk& chunk) const {
-    if (!chunk.error.empty()) {
+bool ChatStreamMender::is_error(const Tape& tape, const Chunk& chunk) {
+    if (chunk.error != nullptr) {
         return true;
     }
-    bool says_so = inside(data, chunk.type) == "error" || inside(data, chunk.object) == "error";
-    return chunk.choices.empty() && (says_so || is_text(data, chunk.message));
+    bool says_so = (chunk.type != nullptr && tape.is(*chunk.type, "error")) ||
+                   (chunk.object != nullptr && tape.is(*chunk.object, "error")) ||
+                   (chunk.message != nullptr && chunk.message->is_text());
+    return chunk.choices == nullptr && says_so;
 }
 
-FrameFacts ChatStreamMender::on_chunk(std::string_view data, std::string& out) {
-    Chunk chunk = read_chunk(data);
-    if (is_error(data, chunk)) {
+FrameFacts ChatStreamMender::on_chunk(const Tape& tape, std::string& out) {
+    Chunk chunk = read_chunk(tape);
+    if (is_error(tape, chunk)) {
         if (whole()) {  // the answer is all there: what goes wrong afterwards is not the client's
             return {};
         }
-        return fail_with(data, chunk.error.empty() ? json::root(data) : chunk.error);
+        return fail_with(tape.raw(chunk.error == nullptr ? tape.root() : *chunk.error));
     }
     FrameFacts facts;
-    if (!chunk.usage.empty() || !chunk.copilot_usage.empty()) {
-        if (auto usage = read_chat_usage(data, chunk.usage, chunk.copilot_usage)) {
+    if (chunk.usage != nullptr || chunk.copilot_usage != nullptr) {
+        if (auto usage = read_chat_usage(tape, chunk.usage, chunk.copilot_usage)) {
             usage_ = usage;
             facts.usage = usage;
-            usage_raw_ = chunk.usage.of(data);
+            usage_raw_ = chunk.usage == nullptr ? std::string_view() : tape.raw(*chunk.usage);
         }
     }
-    if (upstream_model_.empty()) {
-        upstream_model_ = inside(data, chunk.model);
+    if (chunk.model != nullptr && upstream_model_.empty()) {
+        upstream_model_ = tape.inside(*chunk.model);
     }
-    if (chunk.choices.empty()) {
+    if (chunk.choices == nullptr) {
         return facts;
     }
     size_t before = out.size();
-    bool defer = shares_index(data, chunk.choices);
-    Item choice;
-    for (Walker walk(data, chunk.choices); walk.next(choice) && !failed_;) {
+    bool defer = shares_index(tape, *chunk.choices);
+    for (const Node& choice : tape.children(*chunk.choices)) {
         if (head_.empty()) {
-            start(data, chunk);
+            start(tape, chunk);
         }
-        if (choice.type == Type::object) {
-            write_choice(data, choice.value, defer, out, facts);
+        if (choice.is_object() && !failed_) {
+            write_choice(tape, choice, defer, out, facts);
         }
     }
     for (auto& [index, reason] : deferred_) {
@@ -227,10 +213,10 @@ FrameFacts ChatStreamMender::fail(std::string_view message, std::string_view cod
     return FrameFacts{.error = error_};
 }
 
-FrameFacts ChatStreamMender::fail_with(std::string_view data, Span error) {
-    bool text = json::type_at(data, error) == Type::string;
+FrameFacts ChatStreamMender::fail_with(std::string_view error) {
+    bool text = error.starts_with('"');
     error_ = text ? R"({"error":{"message":)" : R"({"error":)";
-    error_ += error.of(data);
+    error_ += error;
     error_ += text ? "}}" : "}";
     failed_ = true;
     return FrameFacts{.error = error_};
@@ -239,13 +225,15 @@ FrameFacts ChatStreamMender::fail_with(std::string_view data, Span error) {
 // ---- choices -----------------------------------------------------------------------------------
 
 // The first chunk with a choice settles what every frame is headed with.
-void ChatStreamMender::start(std::string_view data, const Chunk& chunk) {
+void ChatStreamMender::start(const Tape& tape, const Chunk& chunk) {
     std::string scratch;
-    id_ = is_text(data, chunk.id) ? std::string(json::string_at(data, chunk.id, scratch)) : "";
+    if (chunk.id != nullptr) {
+        id_ = json::string_at(tape.text(), chunk.id->value(), scratch);
+    }
     if (id_.empty()) {
         id_ = options_.id;
     }
-    int64_t created = chunk.created.empty() ? 0 : json::int_at(data, chunk.created, 0);
+    int64_t created = chunk.created == nullptr ? 0 : tape.integer(*chunk.created, 0);
     head_ = R"(data: {"id":)";
     json::write_string(head_, id_);
     head_ += R"(,"object":"chat.completion.chunk","created":)";
@@ -254,23 +242,22 @@ void ChatStreamMender::start(std::string_view data, const Chunk& chunk) {
     json::write_string(head_, options_.model.empty() ? upstream_model_ : options_.model);
 }
 
-ChatStreamMender::Choice ChatStreamMender::read_choice(std::string_view data, Span span) {
+ChatStreamMender::Choice ChatStreamMender::read_choice(const Tape& tape, const Node& node) {
     Choice choice;
-    Span message;
-    Item item;
-    for (Walker walk(data, span); walk.next(item);) {
-        if (item.key == "index") {
-            choice.index =
-                std::clamp<int64_t>(json::int_at(data, item.value, 0), 0, kChoicesMax - 1);
-        } else if (item.key == "delta" && item.type == Type::object) {
-            choice.delta = item.value;
-        } else if (item.key == "message" && item.type == Type::object) {
-            message = item.value;
-        } else if (item.key == "finish_reason" && item.type == Type::string) {
-            choice.finish_reason = item.value;
+    const Node* message = nullptr;
+    for (const Node& member : tape.children(node)) {
+        std::string_view key = tape.key(member);
+        if (key == "index") {
+            choice.index = std::clamp<int64_t>(tape.integer(member, 0), 0, kChoicesMax - 1);
+        } else if (key == "delta" && member.is_object()) {
+            choice.delta = &member;
+        } else if (key == "message" && member.is_object()) {
+            message = &member;
+        } else if (key == "finish_reason") {
+            choice.finish_reason = tape.inside(member);
         }
     }
-    if (choice.delta.empty()) {
+    if (choice.delta == nullptr) {
         choice.delta = message;
     }
     return choice;
@@ -278,136 +265,140 @@ ChatStreamMender::Choice ChatStreamMender::read_choice(std::string_view data, Sp
 
 // Claude's answers come split over several entries of `choices` without an index: they are one
 // choice, and its finish belongs behind the last of them.
-bool ChatStreamMender::shares_index(std::string_view data, Span choices) {
+bool ChatStreamMender::shares_index(const Tape& tape, const Node& choices) {
     uint64_t seen = 0;
-    bool shared = false;
-    Item item;
-    Walker walk(data, choices);
-    if (!walk.next(item) || !walk.next(item)) {
+    size_t count = 0;
+    for ([[maybe_unused]] const Node& node : tape.children(choices)) {
+        count++;
+    }
+    if (count < 2) {
         return false;
     }
-    for (Walker all(data, choices); all.next(item);) {
-        uint64_t mine = bit(read_choice(data, item.value).index);
+    bool shared = false;
+    for (const Node& node : tape.children(choices)) {
+        uint64_t mine = bit(read_choice(tape, node).index);
         shared |= (seen & mine) != 0;
         seen |= mine;
     }
     return shared;
 }
 
-void ChatStreamMender::write_choice(std::string_view data, Span span, bool defer_finish,
-                                    std::string& out, FrameFacts& facts) {
-    Choice choice = read_choice(data, span);
-    open_ |= bit(choice.index);
-    frame_.clear();
-    Written written = write_delta(data, choice, frame_);
-    if (failed_) {
-        return;
+// The finish to show with this entry, in chat words; "" for none, none any more, or not yet.
+std::string_view ChatStreamMender::take_finish(const Choice& choice, bool defer) {
+    if (choice.finish_reason.empty() || (finished_ & bit(choice.index)) != 0) {
+        return {};
     }
-    std::string_view finish;
-    std::string_view raw = inside(data, choice.finish_reason);
-    if (raw == "error") {
+    if (defer) {
+        std::erase_if(deferred_, [&](const auto& d) { return d.first == choice.index; });
+        deferred_.emplace_back(choice.index, choice.finish_reason);
+        return {};
+    }
+    finished_ |= bit(choice.index);
+    finish_ = map_finish(choice.finish_reason, choice.index);
+    return finish_;
+}
+
+void ChatStreamMender::write_choice(const Tape& tape, const Node& node, bool defer_finish,
+                                    std::string& out, FrameFacts& facts) {
+    Choice choice = read_choice(tape, node);
+    if (choice.finish_reason == "error") {
         fail("The upstream ended the answer with finish_reason \"error\"", "upstream_error");
         return;
     }
-    if (!raw.empty() && (finished_ & bit(choice.index)) == 0) {
-        if (defer_finish) {
-            std::erase_if(deferred_, [&](const auto& d) { return d.first == choice.index; });
-            deferred_.emplace_back(choice.index, raw);
-        } else {
-            finish = map_finish(raw, choice.index);
-            finished_ |= bit(choice.index);
-        }
-    }
-    facts.content |= written.content || !finish.empty();
-    if (!finish.empty()) {
-        finish_ = finish;
-        facts.finished = true;
-        facts.finish_reason = finish_;
-    }
-    if (!written.anything && finish.empty()) {
-        return;
-    }
+    open_ |= bit(choice.index);
+    size_t before = out.size();
     out += head_;
-    for (const auto& item : extra_) {
+    for (const Node* extra : extra_) {
         out += ',';
-        out += item.whole.of(data);
+        out += tape.whole(*extra);
     }
     out += R"(,"choices":[{"index":)";
-    out += std::to_string(choice.index);
+    write_int(out, choice.index);
     out += R"(,"delta":{)";
-    out += frame_;
+    Written written = write_delta(tape, choice, out);
+    std::string_view finish = failed_ ? std::string_view() : take_finish(choice, defer_finish);
+    if (!written.anything && finish.empty()) {
+        out.resize(before);
+        return;
+    }
     out += '}';
-    Item item;
-    for (Walker walk(data, span); walk.next(item);) {
-        if (item.key != "index" && item.key != "delta" && item.key != "message" &&
-            item.key != "finish_reason" && item.type != Type::null && !is_noise(item.key)) {
+    for (const Node& member : tape.children(node)) {
+        std::string_view key = tape.key(member);
+        if (key != "index" && key != "delta" && key != "message" && key != "finish_reason" &&
+            !member.is_null() && !is_noise(key)) {
             out += ',';
-            out += item.whole.of(data);
+            out += tape.whole(member);
         }
     }
     out += R"(,"finish_reason":)";
     if (finish.empty()) {
-        out += "null";
+        out += "null}]}\n\n";
     } else {
         json::write_string(out, finish);
+        out += "}]}\n\n";
+        facts.finished = true;
+        facts.finish_reason = finish_;
     }
-    out += "}]}\n\n";
+    facts.content |= written.content || !finish.empty();
 }
 
-ChatStreamMender::Written ChatStreamMender::write_delta(std::string_view data, const Choice& choice,
+// Appends the members of the delta. The role stands in the first frame of a choice alone.
+ChatStreamMender::Written ChatStreamMender::write_delta(const Tape& tape, const Choice& choice,
                                                         std::string& out) {
     Written written;
     bool first = (roles_ & bit(choice.index)) == 0;
-    bool says_text = false;
     if (first) {
         out += R"("role":"assistant")";
     }
-    Item item;
-    for (Walker walk(data, choice.delta); walk.next(item);) {
-        if (item.type == Type::null || item.key == "role" || is_noise(item.key)) {
-            written.anything |= item.key == "role" && item.type == Type::string && first;
-            continue;
-        }
-        if (item.key == "content" || item.key == "refusal") {
-            if (has_text(item) || item.type == Type::array) {
-                append_whole(out, item.whole.of(data));
-                says_text = true;
-                written.content = true;
-            } else {
-                written.anything |= first;
-            }
-        } else if (item.key == "reasoning_text" || item.key == "reasoning_content") {
-            if (has_text(item)) {
-                append(out, "reasoning_content", item.value.of(data));
-                says_text = true;
-                written.content = true;
-            }
-        } else if (item.key == "tool_calls") {
-            size_t before = out.size();
-            write_calls(data, item.value, choice.index, out);
-            says_text |= out.size() != before;
-            written.content |= out.size() != before;
-        } else if (item.key == "annotations") {
-            written.anything |= item.type == Type::array && item.value.end - item.value.begin > 2;
-            append_whole(out, item.whole.of(data));
-        } else {
-            append_whole(out, item.whole.of(data));
-            says_text = true;
-            written.content = true;
+    size_t said = out.size();
+    if (choice.delta != nullptr) {
+        for (const Node& node : tape.children(*choice.delta)) {
+            write_member(tape, node, choice, first, out, written);
         }
     }
     written.anything |= written.content;
-    if (first && written.anything) {
+    if (first && (written.anything || !choice.finish_reason.empty())) {
         roles_ |= bit(choice.index);
-        if (!says_text) {
+        if (out.size() == said && written.anything) {
             append(out, "content", R"("")");
         }
-    } else if (first && inside(data, choice.finish_reason).empty()) {
-        out.clear();
-    } else if (first) {
-        roles_ |= bit(choice.index);
     }
     return written;
+}
+
+void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Choice& choice,
+                                    bool first, std::string& out, Written& written) {
+    std::string_view key = tape.key(node);
+    if (node.is_null()) {
+        return;
+    }
+    if (key == "role") {
+        written.anything |= first;
+    } else if (key == "content" || key == "refusal") {
+        if (node.has_text() || node.is_array()) {
+            append_whole(out, tape.whole(node));
+            written.content = true;
+        } else {
+            written.anything |= first;
+        }
+    } else if (key == "reasoning_text" || key == "reasoning_content") {
+        if (node.has_text()) {
+            append(out, "reasoning_content", tape.raw(node));
+            written.content = true;
+        }
+    } else if (key == "tool_calls") {
+        size_t before = out.size();
+        write_calls(tape, node, choice.index, out);
+        written.content |= out.size() != before;
+    } else if (key == "annotations") {
+        if (node.is_array() && !tape.children(node).empty()) {
+            append_whole(out, tape.whole(node));
+            written.anything = true;
+        }
+    } else if (!is_noise(key)) {
+        append_whole(out, tape.whole(node));
+        written.content = true;
+    }
 }
 
 // ---- ends --------------------------------------------------------------------------------------
@@ -427,7 +418,7 @@ void ChatStreamMender::write_finish(int64_t choice, std::string_view reason, std
     finished_ |= bit(choice);
     out += head_;
     out += R"(,"choices":[{"index":)";
-    out += std::to_string(choice);
+    write_int(out, choice);
     out += R"(,"delta":{},"finish_reason":)";
     json::write_string(out, reason);
     out += "}]}\n\n";
@@ -437,8 +428,7 @@ void ChatStreamMender::write_end(std::string& out) {
     if (options_.include_usage && usage_) {
         out += head_;
         out += R"(,"choices":[],"usage":)";
-        write_chat_usage(out, *usage_, usage_raw_,
-                         usage_raw_.empty() ? Span{} : json::root(usage_raw_));
+        write_chat_usage(out, *usage_, usage_raw_);
         out += "}\n\n";
     }
     sse::write_data(out, "[DONE]");

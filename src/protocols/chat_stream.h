@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "protocols/stream.h"
-#include "wire/scan.h"
+#include "protocols/tape.h"
 
 namespace belay::protocols {
 
@@ -35,12 +35,23 @@ class ChatStreamMender final : public ReplyStream {
     [[nodiscard]] const std::vector<std::string>& warnings() const override { return warnings_; }
 
   private:
-    // The parts of one chunk. `extra` holds top-level members that go through as they are.
+    // The parts of one chunk; nullptr when absent or null. `extra_` holds what goes through as it
+    // is.
     struct Chunk {
-        json::Span id, created, model, choices, usage, copilot_usage, error, message, type, object;
+        const Node* id = nullptr;
+        const Node* created = nullptr;
+        const Node* model = nullptr;
+        const Node* choices = nullptr;
+        const Node* usage = nullptr;
+        const Node* copilot_usage = nullptr;
+        const Node* error = nullptr;
+        const Node* message = nullptr;
+        const Node* type = nullptr;
+        const Node* object = nullptr;
     };
     struct Choice {
-        json::Span delta, finish_reason;
+        const Node* delta = nullptr;
+        std::string_view finish_reason;  // raw
         int64_t index = 0;
     };
     struct Call {
@@ -56,22 +67,25 @@ class ChatStreamMender final : public ReplyStream {
         bool content = false;
     };
 
-    Chunk read_chunk(std::string_view data);
-    FrameFacts on_chunk(std::string_view data, std::string& out);
+    Chunk read_chunk(const Tape& tape);
+    FrameFacts on_chunk(const Tape& tape, std::string& out);
     FrameFacts on_done(std::string& out);
     FrameFacts fail(std::string_view message, std::string_view code);
-    FrameFacts fail_with(std::string_view data, json::Span error);
-    [[nodiscard]] bool is_error(std::string_view data, const Chunk& chunk) const;
+    FrameFacts fail_with(std::string_view error);  // its raw JSON
+    [[nodiscard]] static bool is_error(const Tape& tape, const Chunk& chunk);
 
-    void start(std::string_view data, const Chunk& chunk);
-    Choice read_choice(std::string_view data, json::Span span);
-    bool shares_index(std::string_view data, json::Span choices);
-    void write_choice(std::string_view data, json::Span span, bool defer_finish, std::string& out,
+    void start(const Tape& tape, const Chunk& chunk);
+    [[nodiscard]] static Choice read_choice(const Tape& tape, const Node& node);
+    [[nodiscard]] static bool shares_index(const Tape& tape, const Node& choices);
+    void write_choice(const Tape& tape, const Node& node, bool defer_finish, std::string& out,
                       FrameFacts& facts);
-    Written write_delta(std::string_view data, const Choice& choice, std::string& out);
-    void write_calls(std::string_view data, json::Span calls, int64_t choice, std::string& out);
-    bool write_call(std::string_view data, json::Span span, int64_t choice, std::string& out);
-    bool write_function(std::string_view data, json::Span function, Call& call, std::string& out);
+    std::string_view take_finish(const Choice& choice, bool defer);
+    Written write_delta(const Tape& tape, const Choice& choice, std::string& out);
+    void write_member(const Tape& tape, const Node& node, const Choice& choice, bool first,
+                      std::string& out, Written& written);
+    void write_calls(const Tape& tape, const Node& calls, int64_t choice, std::string& out);
+    bool write_call(const Tape& tape, const Node& fragment, int64_t choice, std::string& out);
+    bool write_function(const Tape& tape, const Node* function, Call& call, std::string& out);
     Call& find_call(int64_t choice, int64_t upstream_index, std::string_view id, bool& fresh);
     void watch_white_space(std::string_view arguments);
     std::string_view map_finish(std::string_view reason, int64_t choice);
@@ -85,10 +99,9 @@ class ChatStreamMender final : public ReplyStream {
     std::string upstream_model_;
     std::string error_;
     std::string finish_;
-    std::string frame_;      // the members of the choice being written
     std::string usage_raw_;  // the upstream's last usage object
     std::optional<chat::Usage> usage_;
-    std::vector<json::Item> extra_;
+    std::vector<const Node*> extra_;
     std::vector<Call> calls_;
     std::vector<std::string> warnings_;
     std::vector<std::pair<int64_t, std::string>> deferred_;

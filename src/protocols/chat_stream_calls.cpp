@@ -9,38 +9,34 @@
 namespace belay::protocols {
 namespace {
 
-using json::Item;
-using json::Span;
-using json::Type;
-using json::Walker;
 using raw::append;
 using raw::append_whole;
-using raw::inside;
+using raw::write_int;
 
 constexpr size_t kCallsMax = 1024;      // tool calls in one reply
 constexpr size_t kWhiteSpaceMax = 500;  // seen: arguments that never end, all white space
 
 struct Fragment {
-    Span function;
+    const Node* function = nullptr;
     std::string_view id, type;  // raw insides
     int64_t index = 0;
     bool custom = false;
 };
 
-Fragment read_fragment(std::string_view data, Span span) {
+Fragment read_fragment(const Tape& tape, const Node& node) {
     Fragment fragment;
-    Item item;
-    for (Walker walk(data, span); walk.next(item);) {
-        if (item.key == "index") {
-            fragment.index = json::int_at(data, item.value, 0);
-        } else if (item.key == "id") {
-            fragment.id = inside(data, item.value);
-        } else if (item.key == "type") {
-            fragment.type = inside(data, item.value);
-        } else if (item.key == "function" && item.type == Type::object) {
-            fragment.function = item.value;
-        } else if (item.key == "custom") {
-            fragment.custom = item.type == Type::object;
+    for (const Node& member : tape.children(node)) {
+        std::string_view key = tape.key(member);
+        if (key == "index") {
+            fragment.index = tape.integer(member, 0);
+        } else if (key == "id") {
+            fragment.id = tape.inside(member);
+        } else if (key == "type") {
+            fragment.type = tape.inside(member);
+        } else if (key == "function" && member.is_object()) {
+            fragment.function = &member;
+        } else if (key == "custom") {
+            fragment.custom = member.is_object();
         }
     }
     return fragment;
@@ -48,22 +44,18 @@ Fragment read_fragment(std::string_view data, Span span) {
 
 }  // namespace
 
-void ChatStreamMender::write_calls(std::string_view data, Span calls, int64_t choice,
+void ChatStreamMender::write_calls(const Tape& tape, const Node& calls, int64_t choice,
                                    std::string& out) {
     size_t before = out.size();
-    if (!out.empty()) {
-        out += ',';
-    }
-    out += R"("tool_calls":[)";
+    append_whole(out, R"("tool_calls":[)");
     bool any = false;
-    Item fragment;
-    for (Walker walk(data, calls); walk.next(fragment) && !failed_;) {
-        if (fragment.type != Type::object) {
+    for (const Node& fragment : tape.children(calls)) {
+        if (!fragment.is_object() || failed_) {
             continue;
         }
         size_t at = out.size();
         out += any ? "," : "";
-        if (write_call(data, fragment.value, choice, out)) {
+        if (write_call(tape, fragment, choice, out)) {
             any = true;
         } else {
             out.resize(at);
@@ -75,16 +67,16 @@ void ChatStreamMender::write_calls(std::string_view data, Span calls, int64_t ch
     }
 }
 
-bool ChatStreamMender::write_call(std::string_view data, Span span, int64_t choice,
+bool ChatStreamMender::write_call(const Tape& tape, const Node& node, int64_t choice,
                                   std::string& out) {
-    Fragment fragment = read_fragment(data, span);
+    Fragment fragment = read_fragment(tape, node);
     bool fresh = false;
     Call& call = find_call(choice, fragment.index, fragment.id, fresh);
     if (failed_) {
         return false;
     }
     out += R"({"index":)";
-    out += std::to_string(call.index);
+    write_int(out, call.index);
     if (fresh) {
         out += R"(,"id":")";
         out += call.id;  // raw, as it came
@@ -95,16 +87,16 @@ bool ChatStreamMender::write_call(std::string_view data, Span span, int64_t choi
     bool says = fresh || fragment.custom;
     if (!fragment.custom) {
         out += R"(,"function":{)";
-        says |= write_function(data, fragment.function, call, out);
+        says |= write_function(tape, fragment.function, call, out);
         out += '}';
     }
-    Item item;
-    for (Walker walk(data, span); walk.next(item);) {
-        if (item.key != "index" && item.key != "id" && item.key != "type" &&
-            item.key != "function" && item.type != Type::null) {
+    for (const Node& member : tape.children(node)) {
+        std::string_view key = tape.key(member);
+        if (key != "index" && key != "id" && key != "type" && key != "function" &&
+            !member.is_null()) {
             says = true;
             out += ',';
-            out += item.whole.of(data);
+            out += tape.whole(member);
         }
     }
     out += '}';
@@ -112,29 +104,31 @@ bool ChatStreamMender::write_call(std::string_view data, Span span, int64_t choi
 }
 
 // True when the function said something: a name, arguments, an unknown member.
-bool ChatStreamMender::write_function(std::string_view data, Span function, Call& call,
+bool ChatStreamMender::write_function(const Tape& tape, const Node* function, Call& call,
                                       std::string& out) {
     bool says = false;
     bool arguments = false;
-    Item item;
-    for (Walker walk(data, function); walk.next(item);) {
-        bool empty = item.type == Type::string && item.value.end - item.value.begin == 2;
-        if (item.type == Type::null || (item.key == "name" && (call.named || empty))) {
+    for (const Node& member : function == nullptr ? tape.none() : tape.children(*function)) {
+        std::string_view key = tape.key(member);
+        bool empty = member.is_text() && !member.has_text();
+        if (member.is_null() || (key == "name" && (call.named || empty))) {
             continue;
         }
         says |= !empty;
-        call.named |= item.key == "name";
-        arguments |= item.key == "arguments";
-        if (item.key == "arguments" && item.type == Type::object) {  // seen from local servers
-            std::string text;
-            json::write_string(text, item.value.of(data));
-            append(out, "arguments", text);
+        call.named |= key == "name";
+        if (key != "arguments") {
+            append_whole(out, tape.whole(member));
             continue;
         }
-        if (item.key == "arguments") {
-            watch_white_space(inside(data, item.value));
+        arguments = true;
+        if (member.is_object()) {  // seen from local servers
+            std::string text;
+            json::write_string(text, tape.raw(member));
+            append(out, "arguments", text);
+        } else {
+            watch_white_space(tape.inside(member));
+            append_whole(out, tape.whole(member));
         }
-        append_whole(out, item.whole.of(data));
     }
     if (!arguments) {
         append(out, "arguments", R"("")");

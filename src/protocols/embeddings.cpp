@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "protocols/chat_reply.h"
+#include "protocols/raw_text.h"
 #include "protocols/usage_json.h"
 #include "wire/encoding.h"
 
@@ -13,7 +14,6 @@ namespace {
 
 using json::Item;
 using json::Span;
-using json::Type;
 using json::Walker;
 
 std::string encode_floats(std::string_view body, Span array) {
@@ -32,80 +32,77 @@ std::string encode_floats(std::string_view body, Span array) {
     return base64_encode(bytes);
 }
 
-void write_row(std::string& out, std::string_view body, Span row, int64_t position, bool base64) {
+void write_row(std::string& out, const Tape& tape, const Node& row, int64_t position, bool base64) {
+    const Node* index = tape.find(row, "index");
     out += R"({"object":"embedding","index":)";
-    Span index = json::member(body, row, "index");
-    out += std::to_string(index.empty() ? position : json::int_at(body, index, position));
-    Item item;
-    for (Walker walk(body, row); walk.next(item);) {
-        if (item.key == "object" || item.key == "index" || item.type == Type::null) {
+    raw::write_int(out, index == nullptr ? position : tape.integer(*index, position));
+    for (const Node& node : tape.children(row)) {
+        std::string_view key = tape.key(node);
+        if (key == "object" || key == "index" || node.is_null()) {
             continue;
         }
         out += ',';
-        if (item.key == "embedding" && base64 && item.type == Type::array) {
+        if (key == "embedding" && base64 && node.is_array()) {
             out += R"("embedding":")";
-            out += encode_floats(body, item.value);
+            out += encode_floats(tape.text(), node.value());
             out += '"';
         } else {
-            out += item.whole.of(body);
+            out += tape.whole(node);
         }
     }
     out += '}';
 }
 
+constexpr unsigned kDepthKept = 3;          // the members of a row, not its numbers
+constexpr size_t kNumbersMax = 16'000'000;  // 4096 dimensions times many inputs
+
 }  // namespace
 
 Result<PlainReply> mend_embeddings_reply(std::string_view body, const ReplyOptions& options) {
-    if (!json::validate(body, {.depth = 64, .members = 4'000'000}).ok() ||
-        json::type_at(body, json::root(body)) != Type::object) {
+    Tape& tape = scratch_tape();
+    if (!tape.read(body, Tape::Twins::ignored, kDepthKept, kNumbersMax) ||
+        !tape.root().is_object()) {
         return no_reply(body, "list of embeddings");
     }
-    Item data, usage, copilot_usage, model, error;
-    std::string extra;
-    Item item;
-    for (Walker walk(body, json::root(body)); walk.next(item);) {
-        if (item.key == "data") {
-            data = item;
-        } else if (item.key == "usage") {
-            usage = item;
-        } else if (item.key == "copilot_usage") {
-            copilot_usage = item;
-        } else if (item.key == "model") {
-            model = item;
-        } else if (item.key == "error" && item.type != Type::null) {
-            error = item;
-        } else if (item.key != "object" && item.type != Type::null) {
-            extra += ',';
-            extra += item.whole.of(body);
-        }
-    }
-    if (data.type != Type::array) {
-        return error.whole.empty()
+    const Node* data = tape.find(tape.root(), "data");
+    if (data == nullptr || !data->is_array()) {
+        const Node* error = tape.find(tape.root(), "error");
+        return error == nullptr || error->is_null()
                    ? no_reply(body, "list of embeddings")
                    : upstream_error(Kind::upstream_rejected, "The upstream answered with an error");
     }
     PlainReply reply;
     std::string scratch;
-    if (model.type == Type::string) {
-        reply.upstream_model = json::string_at(body, model.value, scratch);
+    if (const Node* model = tape.find(tape.root(), "model")) {
+        reply.upstream_model = json::string_at(body, model->value(), scratch);
     }
-    reply.usage = read_chat_usage(body, usage.value, copilot_usage.value);
+    reply.usage = read_chat_usage(tape, tape.find(tape.root(), "usage"),
+                                  tape.find(tape.root(), "copilot_usage"));
     std::string& out = reply.body;
     out.reserve(body.size() + 128);
     out += R"({"object":"list","data":[)";
     int64_t position = 0;
-    for (Walker rows(body, data.value); rows.next(item); position++) {
+    for (const Node& row : tape.children(*data)) {
         out += position == 0 ? "" : ",";
-        write_row(out, body, item.value, position, options.base64);
+        write_row(out, tape, row, position++, options.base64);
     }
     out += R"(],"model":)";
     json::write_string(out, options.model.empty() ? reply.upstream_model : options.model);
     out += R"(,"usage":{"prompt_tokens":)";
     chat::Usage told = reply.usage.value_or(chat::Usage{});
-    out += std::to_string(told.prompt());
+    raw::write_int(out, told.prompt());
     out += R"(,"total_tokens":)";
-    out += std::to_string(told.total());
-    out += '}' + extra + '}';
+    raw::write_int(out, told.total());
+    out += '}';
+    for (const Node& node : tape.children(tape.root())) {
+        std::string_view key = tape.key(node);
+        if (!node.is_null() && key != "object" && key != "data" && key != "model" &&
+            key != "usage" && !raw::is_noise(key)) {
+            out += ',';
+            out += tape.whole(node);
+        }
+    }
+    out += '}';
     return reply;
 }
 

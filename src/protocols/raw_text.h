@@ -1,10 +1,10 @@
 #pragma once
 // Small readers and writers of raw JSON text that the chat mends share. Inline: every frame of
 // every stream passes through them.
+#include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "wire/scan.h"
 
 namespace belay::protocols::raw {
 
@@ -14,17 +14,10 @@ inline bool is_noise(std::string_view key) {
            key == "prompt_filter_results" || key == "cot_id" || key == "cot_summary";
 }
 
-inline bool is_text(std::string_view text, json::Span value) {
-    return !value.empty() && json::type_at(text, value) == json::Type::string;
-}
-
-// The still escaped inside of a string value: "" for anything else.
-inline std::string_view inside(std::string_view text, json::Span value) {
-    if (!is_text(text, value)) {
-        return {};
-    }
-    std::string_view quoted = value.of(text);
-    return quoted.substr(1, quoted.size() - 2);
+inline void write_int(std::string& out, int64_t value) {
+    char digits[24];
+    auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    out.append(digits, static_cast<size_t>(end - digits));
 }
 
 // Appends `"key":raw` to the members in `out`, with a comma when there are some.

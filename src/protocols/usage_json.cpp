@@ -2,16 +2,15 @@
 
 #include <algorithm>
 
+#include "protocols/raw_text.h"
+
 namespace belay::protocols {
 namespace {
 
-using json::Item;
-using json::Span;
-using json::Type;
-using json::Walker;
+using raw::write_int;
 
-int64_t count_at(std::string_view text, const Item& item) {
-    return item.type == Type::number ? std::max<int64_t>(0, json::int_at(text, item.value, 0)) : 0;
+int64_t count_at(const Tape& tape, const Node& node) {
+    return node.type == json::Type::number ? std::max<int64_t>(0, tape.integer(node, 0)) : 0;
 }
 
 bool names_cache_write(std::string_view key) {
@@ -23,37 +22,37 @@ struct RawCounts {
     int64_t prompt = 0, output = 0, total = 0, cache_read = 0, cache_write = 0, reasoning = 0;
 };
 
-void read_details(std::string_view text, Span details, RawCounts& counts) {
-    Item item;
-    for (Walker walk(text, details); walk.next(item);) {
-        if (item.key == "cached_tokens") {
-            counts.cache_read = std::max(counts.cache_read, count_at(text, item));
-        } else if (names_cache_write(item.key)) {
-            counts.cache_write = std::max(counts.cache_write, count_at(text, item));
-        } else if (item.key == "reasoning_tokens") {
-            counts.reasoning = std::max(counts.reasoning, count_at(text, item));
+void read_details(const Tape& tape, const Node& details, RawCounts& counts) {
+    for (const Node& node : tape.children(details)) {
+        std::string_view key = tape.key(node);
+        if (key == "cached_tokens") {
+            counts.cache_read = std::max(counts.cache_read, count_at(tape, node));
+        } else if (key == "reasoning_tokens") {
+            counts.reasoning = std::max(counts.reasoning, count_at(tape, node));
+        } else if (names_cache_write(key)) {
+            counts.cache_write = std::max(counts.cache_write, count_at(tape, node));
         }
     }
 }
 
-RawCounts read_counts(std::string_view text, Span usage) {
+RawCounts read_counts(const Tape& tape, const Node& usage) {
     RawCounts counts;
-    Item item;
-    for (Walker walk(text, usage); walk.next(item);) {
-        if (item.key == "prompt_tokens") {
-            counts.prompt = count_at(text, item);
-        } else if (item.key == "completion_tokens") {
-            counts.output = count_at(text, item);
-        } else if (item.key == "total_tokens") {
-            counts.total = count_at(text, item);
-        } else if (item.key == "reasoning_tokens") {
-            counts.reasoning = std::max(counts.reasoning, count_at(text, item));
-        } else if (item.key == "cache_read_input_tokens") {
-            counts.cache_read = std::max(counts.cache_read, count_at(text, item));
-        } else if (names_cache_write(item.key)) {
-            counts.cache_write = std::max(counts.cache_write, count_at(text, item));
-        } else if (item.key == "prompt_tokens_details" || item.key == "completion_tokens_details") {
-            read_details(text, item.value, counts);
+    for (const Node& node : tape.children(usage)) {
+        std::string_view key = tape.key(node);
+        if (key == "prompt_tokens") {
+            counts.prompt = count_at(tape, node);
+        } else if (key == "completion_tokens") {
+            counts.output = count_at(tape, node);
+        } else if (key == "total_tokens") {
+            counts.total = count_at(tape, node);
+        } else if (key == "reasoning_tokens") {
+            counts.reasoning = std::max(counts.reasoning, count_at(tape, node));
+        } else if (key == "cache_read_input_tokens") {
+            counts.cache_read = std::max(counts.cache_read, count_at(tape, node));
+        } else if (key == "prompt_tokens_details" || key == "completion_tokens_details") {
+            read_details(tape, node, counts);
+        } else if (names_cache_write(key)) {
+            counts.cache_write = std::max(counts.cache_write, count_at(tape, node));
         }
     }
     return counts;
@@ -78,27 +77,29 @@ std::optional<int64_t>* billed_class(Billed& billed, std::string_view type) {
     return type == "output" ? &billed.output : nullptr;
 }
 
-Billed read_billed(std::string_view text, Span copilot_usage) {
+void read_row(const Tape& tape, const Node& row, Billed& billed) {
+    const Node* type = tape.find(row, "token_type");
+    const Node* count = tape.find(row, "token_count");
+    if (type == nullptr || count == nullptr) {
+        return;
+    }
+    if (auto* at = billed_class(billed, tape.inside(*type))) {
+        *at = at->value_or(0) + count_at(tape, *count);
+    }
+}
+
+Billed read_billed(const Tape& tape, const Node* copilot_usage) {
     Billed billed;
-    if (copilot_usage.empty()) {
+    if (copilot_usage == nullptr) {
         return billed;
     }
-    Item item;
-    for (Walker walk(text, copilot_usage); walk.next(item);) {
-        if (item.key == "total_nano_aiu" && item.type == Type::number) {
-            billed.cost = NanoCredits{count_at(text, item)};
-        } else if (item.key == "token_details") {
-            std::string scratch;
-            Item row;
-            for (Walker rows(text, item.value); rows.next(row);) {
-                Span type = json::member(text, row.value, "token_type");
-                Span count = json::member(text, row.value, "token_count");
-                if (type.empty() || count.empty() || json::type_at(text, type) != Type::string) {
-                    continue;
-                }
-                if (auto* at = billed_class(billed, json::string_at(text, type, scratch))) {
-                    *at = at->value_or(0) + std::max<int64_t>(0, json::int_at(text, count, 0));
-                }
+    for (const Node& node : tape.children(*copilot_usage)) {
+        std::string_view key = tape.key(node);
+        if (key == "total_nano_aiu" && node.type == json::Type::number) {
+            billed.cost = NanoCredits{count_at(tape, node)};
+        } else if (key == "token_details") {
+            for (const Node& row : tape.children(node)) {
+                read_row(tape, row, billed);
             }
         }
     }
@@ -110,7 +111,8 @@ Billed read_billed(const json::Value& copilot_usage) {
         return {};
     }
     std::string text = json::dump(copilot_usage);
-    return read_billed(text, json::root(text));
+    Tape tape;
+    return tape.read(text, Tape::Twins::ignored) ? read_billed(tape, &tape.root()) : Billed{};
 }
 
 // The two reports together. The bill alone knows cache writes on several upstreams, and stands in
@@ -144,42 +146,40 @@ chat::Usage split_prompt(int64_t prompt, int64_t cache_read, int64_t cache_write
     return usage;
 }
 
-void write_count(std::string& out, std::string_view key, int64_t value) {
-    out += '"';
-    out += key;
-    out += "\":";
-    out += std::to_string(value);
-}
-
 bool is_written(std::string_view key) {
     return key == "prompt_tokens" || key == "completion_tokens" || key == "total_tokens" ||
            key == "prompt_tokens_details" || key == "completion_tokens_details" ||
            key == "cache_read_input_tokens" || key == "cache_creation_input_tokens";
 }
 
-void write_unknown(std::string& out, std::string_view text, Span object, auto is_known) {
-    Item item;
-    if (object.empty()) {
+bool is_written_detail(std::string_view key) {
+    return key == "cached_tokens" || key == "cache_creation_tokens" || key == "reasoning_tokens";
+}
+
+void write_unknown(std::string& out, const Tape& tape, const Node* object,
+                   bool (*is_known)(std::string_view)) {
+    if (object == nullptr) {
         return;
     }
-    for (Walker walk(text, object); walk.next(item);) {
-        if (!is_known(item.key) && item.type != Type::null) {
+    for (const Node& node : tape.children(*object)) {
+        if (!node.is_null() && !is_known(tape.key(node))) {
             out += ',';
-            out += item.whole.of(text);
+            out += tape.whole(node);
         }
     }
 }
 
-Span member_or_none(std::string_view text, Span raw, std::string_view key) {
-    return raw.empty() ? Span{} : json::member(text, raw, key);
+const Node* find_or_null(const Tape& tape, const Node* object, std::string_view key) {
+    return object == nullptr ? nullptr : tape.find(*object, key);
 }
 
 int64_t count(const json::Value& value) { return std::max<int64_t>(0, value.as_int().value_or(0)); }
 
 }  // namespace
 
-std::optional<chat::Usage> read_chat_usage(std::string_view text, Span usage, Span copilot_usage) {
-    RawCounts raw = usage.empty() ? RawCounts{} : read_counts(text, usage);
+std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
+                                           const Node* copilot_usage) {
+    RawCounts raw = usage == nullptr ? RawCounts{} : read_counts(tape, *usage);
     chat::Usage out =
         split_prompt(raw.prompt, raw.cache_read, raw.cache_write, raw.output, raw.reasoning);
     // Gemini's reasoning comes on top of completion_tokens; total_tokens then shows the difference.
@@ -187,39 +187,43 @@ std::optional<chat::Usage> read_chat_usage(std::string_view text, Span usage, Sp
         out.output = raw.output + raw.reasoning;
         out.reasoning = raw.reasoning;
     }
-    return combine(out, read_billed(text, copilot_usage));
+    return combine(out, read_billed(tape, copilot_usage));
 }
 
-void write_chat_usage(std::string& out, const chat::Usage& usage, std::string_view text, Span raw) {
-    out += '{';
-    write_count(out, "prompt_tokens", usage.prompt());
-    out += ',';
-    write_count(out, "completion_tokens", usage.output);
-    out += ',';
-    write_count(out, "total_tokens", usage.total());
-    out += R"(,"prompt_tokens_details":{)";
-    write_count(out, "cached_tokens", usage.cache_read);
+void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,
+                      const Node* raw) {
+    out += R"({"prompt_tokens":)";
+    write_int(out, usage.prompt());
+    out += R"(,"completion_tokens":)";
+    write_int(out, usage.output);
+    out += R"(,"total_tokens":)";
+    write_int(out, usage.total());
+    out += R"(,"prompt_tokens_details":{"cached_tokens":)";
+    write_int(out, usage.cache_read);
     if (usage.cache_write > 0) {
-        out += ',';
-        write_count(out, "cache_creation_tokens", usage.cache_write);
+        out += R"(,"cache_creation_tokens":)";
+        write_int(out, usage.cache_write);
     }
-    write_unknown(out, text, member_or_none(text, raw, "prompt_tokens_details"),
-                  [](std::string_view key) {
-                      return key == "cached_tokens" || key == "cache_creation_tokens";
-                  });
-    out += R"(},"completion_tokens_details":{)";
-    write_count(out, "reasoning_tokens", usage.reasoning);
-    write_unknown(out, text, member_or_none(text, raw, "completion_tokens_details"),
-                  [](std::string_view key) { return key == "reasoning_tokens"; });
+    write_unknown(out, tape, find_or_null(tape, raw, "prompt_tokens_details"), is_written_detail);
+    out += R"(},"completion_tokens_details":{"reasoning_tokens":)";
+    write_int(out, usage.reasoning);
+    write_unknown(out, tape, find_or_null(tape, raw, "completion_tokens_details"),
+                  is_written_detail);
     out += '}';
     if (usage.cache_read > 0 || usage.cache_write > 0) {
-        out += ',';
-        write_count(out, "cache_read_input_tokens", usage.cache_read);
-        out += ',';
-        write_count(out, "cache_creation_input_tokens", usage.cache_write);
+        out += R"(,"cache_read_input_tokens":)";
+        write_int(out, usage.cache_read);
+        out += R"(,"cache_creation_input_tokens":)";
+        write_int(out, usage.cache_write);
     }
-    write_unknown(out, text, raw, is_written);
+    write_unknown(out, tape, raw, is_written);
     out += '}';
+}
+
+void write_chat_usage(std::string& out, const chat::Usage& usage, std::string_view raw) {
+    Tape tape;
+    bool there = !raw.empty() && tape.read(raw, Tape::Twins::ignored);
+    write_chat_usage(out, usage, tape, there ? &tape.root() : nullptr);
 }
 
 std::optional<chat::Usage> read_responses_usage(const json::Value& usage,

@@ -9,19 +9,21 @@
 #include <string_view>
 
 #include "chat/usage.h"
+#include "protocols/tape.h"
 #include "wire/json.h"
-#include "wire/scan.h"
 
 namespace belay::protocols {
 
-// A chat completions `usage` object and the `copilot_usage` beside it (either span may be empty).
+// A chat completions `usage` object and the `copilot_usage` beside it (either may be nullptr).
 // Nothing when neither says anything: all-zero objects are placeholders on some upstreams.
-[[nodiscard]] std::optional<chat::Usage> read_chat_usage(std::string_view text, json::Span usage,
-                                                         json::Span copilot_usage);
-// Appends LiteLLM's chat usage object. `raw` is the upstream's own object in `text` (may be empty):
-// its members that are not known here survive.
-void write_chat_usage(std::string& out, const chat::Usage& usage, std::string_view text = {},
-                      json::Span raw = {});
+[[nodiscard]] std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
+                                                         const Node* copilot_usage);
+// Appends LiteLLM's chat usage object. `raw` is the upstream's own object (may be nullptr): its
+// members that are not known here survive.
+void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,
+                      const Node* raw);
+// The same with the upstream's object as text; "" for none.
+void write_chat_usage(std::string& out, const chat::Usage& usage, std::string_view raw = {});
 
 // Responses and Messages usage objects. `copilot_usage` may be null.
 [[nodiscard]] std::optional<chat::Usage> read_responses_usage(const json::Value& usage,

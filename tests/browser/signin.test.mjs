@@ -103,7 +103,7 @@ test("GitHub going away is shown and heals by itself", async (w) => {
   const page = await w.browser.newPage();
   await page.goto(w.belay.page);
   await shows(page, "Your code");
-  await w.sim.set("faults", [{ path: "/login/oauth/access_token", fault: "status_503" }]);
+  await w.sim.set("faults", [{ path: "/login/oauth/access_token", fault: "service_unavailable" }]);
   await says(page, "GitHub cannot be reached");
   const code = await codeOf(page);
   await w.sim.set("faults", undefined, "DELETE");

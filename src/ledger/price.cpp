@@ -224,6 +224,15 @@ void each_name(std::string_view provider, std::string_view model, std::string_vi
     }
 }
 
+// An answer of find_price, with what was asked.
+struct Remembered {
+    bool filled = false;
+    std::string provider;
+    std::string model;
+    std::string base_model;
+    std::optional<chat::PriceCard> price;
+};
+
 struct Multiplier {
     std::string_view model;
     int64_t milli;
@@ -283,6 +292,15 @@ std::optional<ModelFacts> find_facts(std::string_view provider, std::string_view
 
 std::optional<chat::PriceCard> find_price(std::string_view provider, std::string_view model,
                                           std::string_view base_model) {
+    // The same few models come again and again: each thread remembers the last it was asked for.
+    thread_local std::array<Remembered, 16> memo;
+    Remembered& slot =
+        memo[(model.size() * 7 + provider.size() + (model.empty() ? 0U : model.back())) %
+             memo.size()];
+    if (slot.filled && slot.model == model && slot.provider == provider &&
+        slot.base_model == base_model) {
+        return slot.price;
+    }
     std::optional<chat::PriceCard> found;
     each_name(provider, model, base_model, [&found](std::string_view name) {
         if (const auto row = find_row(name)) {
@@ -290,6 +308,7 @@ std::optional<chat::PriceCard> find_price(std::string_view provider, std::string
         }
         return found.has_value();
     });
+    slot = {true, std::string(provider), std::string(model), std::string(base_model), found};
     return found;
 }
 

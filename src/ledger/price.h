@@ -47,11 +47,12 @@ struct ModelFacts {
 
 // LiteLLM's order: base_model (when not empty), provider/model, model, then the name with a date or
 // a region cut off. For Copilot, dashed and dated Claude names find their dotted rows. Costs a
-// handful of binary searches: cache the answer per deployment, as routing's Table does.
+// handful of binary searches.
 [[nodiscard]] std::optional<ModelFacts> find_facts(std::string_view provider,
                                                    std::string_view model,
                                                    std::string_view base_model = {});
-// The shipped table's price by the same rules; rows without a price are passed over.
+// The shipped table's price by the same rules; rows without a price are passed over. Cheap the
+// second time on a thread.
 [[nodiscard]] std::optional<chat::PriceCard> find_price(std::string_view provider,
                                                         std::string_view model,
                                                         std::string_view base_model = {});

@@ -137,7 +137,7 @@ Trace read_trace(const json::Value& value) {
     return trace;
 }
 
-Trace trace_from(const SpendRecord& record) {
+Trace trace_from(const SpendRecord& record, int64_t end_us) {
     Trace trace;
     trace.asked = record.asked;
     Attempt attempt;
@@ -147,7 +147,7 @@ Trace trace_from(const SpendRecord& record) {
     attempt.api = record.api;
     attempt.start_us = record.queue_us;
     attempt.first_byte_us = record.first_byte_us;
-    attempt.end_us = record.total_us;
+    attempt.end_us = end_us;
     attempt.status = record.http_status;
     attempt.upstream_request_id = record.upstream_request_id;
     trace.attempts.push_back(std::move(attempt));
@@ -161,9 +161,9 @@ bool follows_from(const Trace& trace, const SpendRecord& record) {
     }
     const Attempt& attempt = trace.attempts.front();
     return attempt.start_us == record.queue_us && attempt.first_byte_us == record.first_byte_us &&
-           attempt.end_us == record.total_us && attempt.status == record.http_status &&
-           attempt.api == record.api && attempt.cause == "success" && attempt.message.empty() &&
-           attempt.decision.empty() && attempt.deployment_id == record.deployment_id &&
+           attempt.status == record.http_status && attempt.api == record.api &&
+           attempt.cause == "success" && attempt.message.empty() && attempt.decision.empty() &&
+           attempt.deployment_id == record.deployment_id &&
            attempt.model == record.upstream_model && attempt.group == record.model_group &&
            attempt.upstream_request_id == record.upstream_request_id && trace.asked == record.asked;
 }

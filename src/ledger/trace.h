@@ -68,10 +68,13 @@ void write_json(std::string& out, const Trace& trace);
 [[nodiscard]] Result<Trace> parse_trace(std::string_view json);
 [[nodiscard]] Trace read_trace(const json::Value& value);  // members it lacks stay empty
 
-// The trace of a request whose first attempt succeeded and that has nothing else to tell:
-// everything in it stands in its SpendRecord (start = queue_us, end = total_us, ...). A driver that
-// finds follows_from() true stores no trace and gives trace_from() back.
-[[nodiscard]] Trace trace_from(const SpendRecord& record);
+// The trace of a request whose first attempt succeeded and that has nothing else to tell: all of it
+// stands in its SpendRecord (start = queue_us, ...) but the moment the attempt ended. A driver that
+// finds follows_from() true keeps that moment alone and gives trace_from() back.
+[[nodiscard]] Trace trace_from(const SpendRecord& record, int64_t end_us);
+[[nodiscard]] inline Trace trace_from(const SpendRecord& record) {
+    return trace_from(record, record.total_us);
+}
 [[nodiscard]] bool follows_from(const Trace& trace, const SpendRecord& record);
 
 }  // namespace belay::ledger

@@ -79,7 +79,9 @@ TEST_CASE("what follows from a record and what does not") {
     CHECK(differs([](Trace& t) { t.final_outcome = "f"; }));
     CHECK(differs([](Trace& t) { t.attempts.emplace_back(); }));
     CHECK(differs([](Trace& t) { t.attempts.clear(); }));
-    CHECK(differs([](Trace& t) { t.attempts[0].end_us = 6; }));
+    CHECK(differs([](Trace& t) { t.attempts[0].start_us = 6; }));
+    CHECK(!differs([](Trace& t) { t.attempts[0].end_us = 6; }));
+    CHECK(trace_from(record, 6).attempts[0].end_us == 6);
     CHECK(differs([](Trace& t) { t.attempts[0].cause = "timeout"; }));
     CHECK(differs([](Trace& t) { t.attempts[0].message = "m"; }));
     CHECK(differs([](Trace& t) { t.attempts[0].deployment_id = "x"; }));

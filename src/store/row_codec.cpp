@@ -274,7 +274,9 @@ void RowWriter::write(std::string& rows, const ledger::SpendRecord& record,
     end_part();
     write_extra(rows, record);
     end_part();
-    if (!ledger::follows_from(trace, record)) {
+    if (ledger::follows_from(trace, record)) {
+        fixed.attempt_end_us = trace.attempts.front().end_us;
+    } else {
         ledger::write_json(rows, trace);
     }
     end_part();
@@ -331,7 +333,7 @@ ledger::Entry restore_entry(const RowView& row) {
         restore_extra(record, row.extra);
     }
     if (row.trace.empty()) {
-        entry.trace = ledger::trace_from(record);
+        entry.trace = ledger::trace_from(record, row.fixed.attempt_end_us);
     } else if (Result<ledger::Trace> trace = ledger::parse_trace(row.trace); trace.ok()) {
         entry.trace = std::move(*trace);
     }

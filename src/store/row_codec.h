@@ -42,10 +42,11 @@ struct RowFixed {
     uint8_t status = 0;
     uint8_t cost_source = 0;
     uint8_t initiator = 0;
-    uint8_t flags = 0;        // kStream | kCacheHit | kEstimated
-    uint32_t route_size = 0;  // with route_back
+    uint8_t flags = 0;           // kStream | kCacheHit | kEstimated
+    uint32_t route_size = 0;     // with route_back
+    int64_t attempt_end_us = 0;  // of a trace that is not written
 };
-static_assert(sizeof(RowFixed) == 112);
+static_assert(sizeof(RowFixed) == 120);
 
 inline constexpr uint8_t kStream = 1;
 inline constexpr uint8_t kCacheHit = 2;

@@ -70,7 +70,7 @@ inline ledger::Entry plain_entry(const std::string& id) {
     record.user_agent = "openai-python/1.99";
     record.initiator = ledger::Initiator::user;
     record.upstream_request_id = "CE14:5E6E4:17D68AD:1A961DE:696681B3";
-    entry.trace = ledger::trace_from(record);
+    entry.trace = ledger::trace_from(record, record.total_us - 1'000);
     return entry;
 }
 

@@ -12,25 +12,6 @@
 #include "base/log.h"
 
 namespace belay::app {
-void log_account(const accounts::AccountView& view) {
-    // The view changes with every poll; people want to hear of what matters to them.
-    static std::string told;
-    std::string models;
-    if (view.catalogue != nullptr) {
-        models = " · " + std::to_string(view.catalogue->models.size()) + " models";
-    }
-    const std::string line = accounts::describe_account(view);
-    const std::string key = std::to_string(static_cast<int>(view.phase)) + view.login + view.plan +
-                            models;
-    if (key == told) {
-        return;
-    }
-    told = key;
-    const bool good = view.phase == accounts::Phase::signed_in ||
-                      view.phase == accounts::Phase::starting;
-    log::write(good ? log::Level::info : log::Level::warn, "account", "Copilot: " + line);
-}
-
 void print_banner(const Service& service, const ServeOptions& options, const Demo* demo,
                   milliseconds took) {
     const bool colour = stdout_is_terminal() && log::options().colour;

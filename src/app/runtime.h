@@ -29,6 +29,7 @@ class ControlPlane {
     [[nodiscard]] accounts::AccountService& account() { return *account_; }
     [[nodiscard]] net::Loop& loop() { return loops_[0]; }
     [[nodiscard]] const std::shared_ptr<net::ClientContext>& context() { return context_; }
+    void run_on_loop(const std::function<void()>& work) { loops_.run_on(0, work); }
     // Runs a coroutine on the control loop and waits for its end. Not from a loop.
     void run(net::Task<void> work);
 

@@ -27,6 +27,7 @@ constexpr std::string_view kExampleKey = "sk-1234";
 constexpr size_t kStrongKey = 3 + 22;  // "sk-" and 128 bits in base64
 constexpr milliseconds kWatchEvery{500};
 constexpr milliseconds kGrace{30'000};
+constexpr milliseconds kAccountPatience{700};  // the start-up text is better with the account in it
 
 // Keys that stand in documentation and tutorials everywhere.
 bool is_weak(std::string_view key) {
@@ -261,7 +262,6 @@ void Service::on_account(const accounts::AccountView& view) {
     if (changed) {
         publish();
     }
-    log_account(view);
 }
 
 void Service::reload(std::string_view why) {
@@ -349,12 +349,25 @@ Result<void> Service::listen() {
 
     control_->on_change([this](const accounts::AccountView& view) { on_account(view); });
     control_->begin();
+    control_->run_on_loop([] {});  // the account has read what is stored
     if (!config_->files.empty()) {
         control_->loop().post([this] { watch_files(); });
     }
     loops_->start();
     listening_ = true;
     return {};
+}
+
+void Service::wait_for_account(milliseconds patience) const {
+    const Mono until = system_clock().mono() + patience;
+    while (system_clock().mono() < until) {
+        const auto view = account();
+        if (view->phase != accounts::Phase::starting &&
+            (view->phase != accounts::Phase::signed_in || view->catalogue != nullptr)) {
+            return;
+        }
+        std::this_thread::sleep_for(milliseconds(5));
+    }
 }
 
 void Service::drain(milliseconds grace, const std::atomic<bool>& hurry) {
@@ -422,10 +435,11 @@ int serve(const ServeOptions& asked) {
         return kExitFailed;
     }
     const auto took = std::chrono::duration_cast<milliseconds>(system_clock().mono() - started);
-    print_banner(**service, options, demo.get(), took);
     if (!options.ready_file.empty()) {
         write_ready_file(options.ready_file, (*service)->api_port(), (*service)->auth_port());
     }
+    (*service)->wait_for_account(kAccountPatience);
+    print_banner(**service, options, demo.get(), took);
 
     while (true) {
         int caught = 0;

@@ -29,6 +29,8 @@ class Service {
 
     Result<void> listen();
     void reload(std::string_view why);   // any thread
+    // Until it is known whether the stored sign-in works, or patience ends.
+    void wait_for_account(milliseconds patience) const;
     void drain(milliseconds grace, const std::atomic<bool>& hurry);
 
     [[nodiscard]] uint16_t api_port() const { return api_port_; }

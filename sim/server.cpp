@@ -1,7 +1,7 @@
 #include "sim/server.h"
 
+#include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include "net/http_server.h"
 #include "net/loops.h"
@@ -81,10 +81,9 @@ class Server::Player final : public net::HttpHandler {
         stopping_.store(true);
         http_.close_all();
         while (http_.connections() != 0) {
-            for (auto& naps : naps_) {
-                naps.loop->post([&naps] { wake_all(naps); });
+            for (size_t i = 0; i < loops_.size(); ++i) {
+                loops_.run_on(i, [this, i] { wake_all(naps_[i]); });
             }
-            std::this_thread::yield();
         }
         loops_.stop();
         loops_.join();

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <future>
+#include <thread>
 
 #include "net/http_client.h"
 #include "net/loops.h"
@@ -63,7 +64,9 @@ struct Rig {
         });
     }
     ~Rig() {
-        loops.run_on(0, [this] { client.reset(); });
+        loops.stop();
+        loops.join();
+        client.reset();
     }
 
     Got post(std::string_view path, std::string body) {
@@ -159,6 +162,16 @@ TEST_CASE("server: stops while a reply stalls") {
     }
     rig.server.reset();
     CHECK(!result.get().error.empty());
+}
+
+// A port that is taken is a clear refusal, not a crash.
+TEST_CASE("server: the port is taken") {
+    Rig rig;
+    ServerOptions options;
+    options.port = rig.server->port();
+    const auto second = start(std::move(options));
+    REQUIRE(!second.ok());
+    CHECK(second.error().message.find("another program already does") != std::string::npos);
 }
 
 // Bench mode: prebuilt bytes for good tokens, both ways.

@@ -6,7 +6,7 @@ import struct
 import openai
 import pytest
 
-from harness import GEMINI, KEY, MINI, OPUS
+from harness import GEMINI, KEY, MINI, OPUS, ROOT
 
 CHAT_MODELS = [OPUS, GEMINI, MINI, "github_copilot/gpt-4.1", "github_copilot/claude-sonnet-4.5"]
 WEATHER = {"type": "function", "function": {
@@ -114,7 +114,9 @@ def test_the_models_are_listed(client):
     assert client.models.retrieve(OPUS).id == OPUS
 
 
-def test_an_unknown_name_goes_to_the_catch_all(client):
+def test_an_unknown_name_goes_to_the_catch_all(make, sim):
+    belay = make.belay(sim, config=(ROOT / "config.yaml").read_text())
+    client = openai.OpenAI(base_url=belay.url + "/v1", api_key=KEY, max_retries=0)
     assert client.chat.completions.create(model="gpt-9-turbo", messages=ask("Say hi")).choices[0].message.content == "hi"
 
 
@@ -140,8 +142,10 @@ def test_a_spent_chain_is_a_rate_limit_with_a_truthful_retry_after(sim, client):
     assert "Available Model Group Fallbacks" in str(e.value)
 
 
-def test_a_failure_after_the_first_word_is_an_error_in_the_stream(sim, client):
-    sim.fault("late_internal")
+def test_a_failure_after_the_first_word_is_an_error_in_the_stream(make):
+    sim = make.simulator({"chunk_ms": 10})
+    client = openai.OpenAI(base_url=make.belay(sim).url + "/v1", api_key=KEY, max_retries=0)
+    sim.fault("late_internal", at=5)
     seen = []
     with pytest.raises(openai.APIError):
         for chunk in client.chat.completions.create(model=OPUS, messages=ask("Count to 200"), stream=True):

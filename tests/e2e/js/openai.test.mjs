@@ -78,11 +78,11 @@ test("a wrong key is an AuthenticationError", async () => {
 });
 
 test("a failure after the first word throws, and never looks like an end", async () => {
-  await fault("late_internal", mini);
+  await fault("late_internal", mini, { at: 20 });
   const seen = [];
   await assert.rejects(async () => {
     const stream = await client.chat.completions.create({ model: mini, messages: ask("Count to 200"), stream: true });
     for await (const chunk of stream) seen.push(chunk.choices[0]?.delta?.content ?? "");
   });
-  assert.ok(seen.join("").startsWith("1 2 3"));
+  assert.ok(seen.join("").startsWith("1 2"));
 });

@@ -11,11 +11,11 @@ async function control(path, options) {
   return reply.json();
 }
 
-export const fault = (name, model) =>
+export const fault = (name, model, rule = {}) =>
   control("/_sim/faults?add=1", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify([{ fault: name, model: model.replace("github_copilot/", "") }]),
+    body: JSON.stringify([{ fault: name, model: model.replace("github_copilot/", ""), ...rule }]),
   });
 
 export const weather = {

@@ -49,7 +49,13 @@ AccountService::Core::Core(net::Loop& loop, net::Fetcher& fetcher, const Clock& 
       profile_(std::make_shared<const Profile>(options_.profile)),
       vault_(options_.vault),
       id_(next_id.fetch_add(1)) {
-    view_ = std::make_shared<const AccountView>();
+    // What start() will find, so that a start-up text printed before it does not say otherwise.
+    auto first = std::make_shared<AccountView>();
+    if (auto stored = vault_.load(); stored.ok()) {
+        keep_warnings(stored->warnings);
+        first->phase = stored->github_token.empty() ? Phase::signed_out : Phase::starting;
+    }
+    view_ = std::move(first);
 }
 
 // --- any thread
@@ -196,6 +202,9 @@ Error AccountService::Core::to_error(const Problem& problem) const {
         e.message = std::string(github_token_.empty() ? "Belay is not signed in to GitHub Copilot"
                                                       : "GitHub asks for a new sign-in") +
                     ": " + options_.sign_in_hint;
+        if (given_) {
+            e.message = problem.text;
+        }
         return e;
     }
     e.origin = Origin::upstream;
@@ -337,13 +346,11 @@ void AccountService::Core::reload() {
         return;
     }
     Stored& stored = *loaded;
-    for (std::string& warning : stored.warnings) {
-        log::write(log::Level::warn, "account.file_repaired", warning);
-        warn(std::move(warning));
-    }
+    keep_warnings(stored.warnings);
     const bool same = !github_token_.empty() && stored.github_token.equals(github_token_.reveal());
     if (!same) {
-        adopt(std::move(stored.github_token), std::move(stored.source_name));
+        adopt(std::move(stored.github_token), std::move(stored.source_name),
+              stored.source == Stored::Source::environment);
     }
     // A token that LiteLLM (or our last run) fetched is as good as a new one.
     const Wall wall = clock_.wall();
@@ -384,12 +391,13 @@ void AccountService::Core::look_for_outside_change() {
     }
 }
 
-void AccountService::Core::adopt(Secret github_token, std::string source) {
+void AccountService::Core::adopt(Secret github_token, std::string source, bool given) {
     log::remember_secret(github_token.reveal());
     ++epoch_;
     exchanging_ = user_loading_ = models_loading_ = false;
     github_token_ = std::move(github_token);
     source_ = std::move(source);
+    given_ = given;
     direct_ = !profile_->exchange;
     base_index_ = 0;
     credential_ = nullptr;
@@ -451,6 +459,13 @@ void AccountService::Core::keep_problem(Problem problem) {
     nudged_.store(false, std::memory_order_relaxed);
 }
 
+void AccountService::Core::keep_warnings(const std::vector<std::string>& warnings) {
+    for (const std::string& warning : warnings) {
+        log::write(log::Level::warn, "account.file_repaired", warning);
+        warn(warning);
+    }
+}
+
 void AccountService::Core::warn(std::string text) {
     if (warnings_.size() < 8 &&
         std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end()) {
@@ -502,7 +517,7 @@ void AccountService::Core::sign_out() {
     if (auto gone = vault_.forget(); !gone.ok()) {
         warn(gone.error().message);
     }
-    adopt({}, {});
+    adopt({}, {}, false);
     log::write(log::Level::info, "account.signed_out", "the stored sign-in was removed");
     publish();
 }

@@ -69,13 +69,14 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     // state
     void reload();
     void look_for_outside_change();
-    void adopt(Secret github_token, std::string source);
+    void adopt(Secret github_token, std::string source, bool given);
     void lapse();
     void set_credential(Secret token, std::string base, bool direct, seconds life);
     void publish_credential(CredentialPtr credential);
     void publish();
     void plan_timer();
     void warn(std::string text);
+    void keep_warnings(const std::vector<std::string>& warnings);
     void keep_problem(Problem problem);
     [[nodiscard]] double jitter() const;
     [[nodiscard]] std::string checked_base(const std::string& announced);
@@ -125,6 +126,7 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     Phase phase_ = Phase::signed_out;
     Secret github_token_;
     std::string source_;
+    bool given_ = false;  // by environment: not ours to store
     uint64_t epoch_ = 0;  // rises with each GitHub token; answers of an older one are dropped
     bool direct_ = false;
     size_t base_index_ = 0;  // direct mode: which candidate answers

@@ -101,7 +101,9 @@ void AccountService::Core::accept_token(ExchangedToken token, const std::string&
     token_expires_ = clock_.wall() + token.life;
     set_credential(std::move(token.token), base, false, token.life);
     phase_ = Phase::signed_in;
-    if (auto saved = vault_.save_api_key(body); !saved.ok()) {
+    // Beside another account's stored sign-in a given token's successor would be that account's.
+    const auto saved = given_ ? Result<void>() : vault_.save_api_key(body);
+    if (!saved.ok()) {
         log::write(log::Level::warn, "account.not_saved", saved.error().message);
         warn(saved.error().message);
     }
@@ -126,6 +128,10 @@ void AccountService::Core::end_exchange(Problem problem) {
         }
         if (problem_.what == Problem::What::needs_login) {
             phase_ = Phase::needs_login;
+            if (given_) {
+                problem_.text = "GitHub does not accept the token in " + source_ +
+                                ". Set a valid one, or unset it and sign in.";
+            }
         } else if (problem_.what == Problem::What::refused) {
             phase_ = Phase::refused;
             used_.store(false, std::memory_order_relaxed);  // asked again only when needed
@@ -329,7 +335,7 @@ net::Task<void> AccountService::Core::run_device_poll(std::shared_ptr<Core> self
                                      self->clock_.mono());
     if (token) {
         auto saved = self->vault_.save_github_token(*token);
-        self->adopt(std::move(*token), self->vault_.options().access_token_file);
+        self->adopt(std::move(*token), self->vault_.options().access_token_file, false);
         if (!saved.ok()) {
             log::write(log::Level::error, "account.not_saved", saved.error().message);
             self->warn("The sign-in could not be kept: " + saved.error().message);

@@ -29,6 +29,9 @@ std::string price_text(const Model& m, Billing billing) {
     if (billing == Billing::requests && m.multiplier_milli) {
         return render_multiplier(*m.multiplier_milli);
     }
+    if (m.price && m.type == "embeddings") {
+        return usd(m.price->base.input) + " in";
+    }
     if (m.price) {
         return usd(m.price->base.input) + " in, " + usd(m.price->base.output) + " out";
     }

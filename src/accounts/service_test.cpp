@@ -156,6 +156,8 @@ struct World {
         options.profile = find_profile(builtin_profiles(), profile).value();
         options.endpoints = plan_endpoints(settings).value();
         options.vault.dir = dir;
+        options.vault.env_token = Secret(given);
+        options.vault.env_name = "COPILOT_GITHUB_TOKEN";
         options.jitter = [] { return 0.0; };
         loops.run_on(0, [&] {
             service = std::make_unique<AccountService>(loops[0], github, clock, std::move(options));
@@ -206,6 +208,7 @@ struct World {
     static Mono far() { return std::chrono::steady_clock::now() + std::chrono::hours(1); }
 
     std::string dir;
+    std::string given;  // a token by environment
     EndpointSettings settings;
     FakeClock clock;
     FakeGithub github;
@@ -680,6 +683,37 @@ TEST_CASE("quota headers of model replies update the view, at most once a second
     CHECK(w.service->view()->quotas[0].remaining == doctest::Approx(30));
     w.clock.advance(seconds(1));
     CHECK(w.service->wants_quota(w.clock.mono()));
+}
+
+TEST_CASE("a token given by environment is used, never stored, and named when it is dead") {
+    World w;
+    w.put("access-token", "ghu_stored");
+    w.put("api-key.json", token_reply(9));
+    w.given = "ghu_given";
+    w.start();
+    CHECK(w.service->current()->token.reveal().starts_with("tid=1"));
+    w.on([&] { CHECK(w.github.last(kExchange).headers[1].second == "token ghu_given"); });
+    CHECK(w.get("api-key.json") == token_reply(9));
+
+    World dead;
+    dead.given = "ghu_given";
+    dead.github.answer(kExchange, 401, "{}");
+    dead.start();
+    CHECK(dead.service->view()->phase == Phase::needs_login);
+    CHECK(dead.acquire().error().message.find("COPILOT_GITHUB_TOKEN") != std::string::npos);
+}
+
+TEST_CASE("before the start the view already tells whether there is a sign-in") {
+    World w;
+    w.put("access-token", "ghu_first");
+    AccountOptions options;
+    options.profile = builtin_profiles()[0];
+    options.endpoints = plan_endpoints({}).value();
+    options.vault.dir = w.dir;
+    w.on([&] {
+        const AccountService service(w.loops[0], w.github, w.clock, options);
+        CHECK(service.view()->phase == Phase::starting);
+    });
 }
 
 TEST_CASE("files that are not safe to read are not used, and the reason stands in the view") {

@@ -200,7 +200,8 @@ ExchangeAnswer parse_exchange(int status, std::string_view body, std::string_vie
         answer.problem.what = Problem::What::needs_login;
         answer.problem.id = "bad_credentials";
         answer.problem.title = "Please sign in again";
-        answer.problem.text = "GitHub no longer accepts the stored sign-in.";
+        answer.problem.text =
+            "GitHub no longer accepts the stored sign-in. It was revoked or has run out.";
     } else if (status == 404) {
         answer.problem.what = Problem::What::no_exchange;
         answer.problem.id = "no_exchange";

@@ -442,8 +442,9 @@ std::string render_panel(const PanelContext& c) {
             return render_end(c, "GitHub said no", c.view.device_problem, "Try again");
         case SigninState::needs_login:
             return render_end(c, "Please sign in again",
-                              "GitHub no longer accepts the stored sign-in. It was revoked or has "
-                              "run out.",
+                              c.view.problem.text.empty()
+                                  ? "GitHub no longer accepts the stored sign-in."
+                                  : c.view.problem.text,
                               "Get a sign-in code");
         case SigninState::refused:
             return render_refused(c);

@@ -15,6 +15,14 @@ std::atomic<uint64_t> next_id{1};
 
 int64_t ns(Mono t) { return t.time_since_epoch().count(); }
 
+// Protocols put an error's message into sentences of their own.
+std::string without_stop(std::string text) {
+    if (text.ends_with('.')) {
+        text.pop_back();
+    }
+    return text;
+}
+
 // What a thread knows of the services it asked. Few services, so few slots.
 struct Remembered {
     uint64_t id = 0;
@@ -203,7 +211,7 @@ Error AccountService::Core::to_error(const Problem& problem) const {
                                                       : "GitHub asks for a new sign-in") +
                     ": " + options_.sign_in_hint;
         if (given_) {
-            e.message = problem.text;
+            e.message = without_stop(problem.text);
         }
         return e;
     }
@@ -211,13 +219,14 @@ Error AccountService::Core::to_error(const Problem& problem) const {
     if (problem.what == Problem::What::refused) {
         e.kind = Kind::upstream_rejected;
         e.code = problem.id;
-        e.message = "GitHub Copilot refuses this account: " + problem.title + ". " + problem.text;
+        e.message = "GitHub Copilot refuses this account: " + problem.title + ". " +
+                    without_stop(problem.text);
         return e;
     }
     e.kind = Kind::upstream_unavailable;
     e.code = "copilot_unreachable";
     e.message = problem.text.empty() ? "GitHub could not be reached for a Copilot token"
-                                     : "No Copilot token: " + problem.text;
+                                     : "No Copilot token: " + without_stop(problem.text);
     if (const auto left = retry_at_ - clock_.mono(); left > left.zero()) {
         e.retry_after = std::chrono::ceil<seconds>(left);
     }

@@ -285,6 +285,10 @@ void AccountService::Core::tick() {
     if (flow_.tick(now)) {
         publish();
     }
+    if (now >= pending_until_) {
+        drop_pending();
+        publish();
+    }
     if (const auto at = flow_.next_at(); at && now >= *at) {
         flow_.on_asked();
         loop_.spawn(flow_.state() == DeviceFlow::State::starting
@@ -504,18 +508,38 @@ void AccountService::Core::note_quota(Quota quota) {
     publish();
 }
 
-void AccountService::Core::sign_in(std::string owner) {
+void AccountService::Core::sign_in(std::string owner, Replace replace) {
     if (!running_) {
         return;
+    }
+    if (!flow_.live()) {
+        replace_ = replace;
+        drop_pending();
     }
     (void)flow_.begin(clock_.mono(), std::move(owner));  // a refusal stands in the view
     tick();
     publish();
 }
 
+void AccountService::Core::confirm(const std::string& owner) {
+    if (running_ && flow_.owner() == owner && !pending_token_.empty()) {
+        Secret token = std::move(pending_token_);
+        drop_pending();
+        take_sign_in(std::move(token));
+        publish();
+    }
+}
+
+void AccountService::Core::drop_pending() {
+    pending_token_ = {};
+    pending_login_.clear();
+    pending_until_ = Mono::max();
+}
+
 void AccountService::Core::cancel_sign_in(const std::string& owner) {
     if (flow_.owner() == owner) {
         flow_.cancel();
+        drop_pending();
         publish();
         plan_timer();
     }
@@ -523,6 +547,7 @@ void AccountService::Core::cancel_sign_in(const std::string& owner) {
 
 void AccountService::Core::sign_out() {
     flow_.cancel();
+    drop_pending();
     if (auto gone = vault_.forget(); !gone.ok()) {
         warn(gone.error().message);
     }
@@ -542,6 +567,7 @@ void AccountService::Core::publish() {
     v->device_problem = flow_.problem();
     v->device_offline = flow_.offline();
     v->device_slowed = flow_.slowed();
+    v->pending_login = pending_login_;
     if (flow_.state() == DeviceFlow::State::waiting) {
         v->code_expires_at = clock_.wall() + std::chrono::duration_cast<Wall::duration>(
                                                  flow_.expires_at() - clock_.mono());

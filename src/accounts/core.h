@@ -50,7 +50,8 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     [[nodiscard]] Mono next_due() const;
     void note_quota(Quota quota);
     void ask_for_models();
-    void sign_in(std::string owner);
+    void sign_in(std::string owner, Replace replace);
+    void confirm(const std::string& owner);
     void cancel_sign_in(const std::string& owner);
     void sign_out();
 
@@ -71,6 +72,7 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     void look_for_outside_change();
     void adopt(Secret github_token, std::string source, bool given);
     void lapse();
+    void drop_pending();
     void set_credential(Secret token, std::string base, bool direct, seconds life);
     void publish_credential(CredentialPtr credential);
     void publish();
@@ -91,7 +93,9 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     void keep_or_drop_rejected();
     [[nodiscard]] net::FetchRequest device_start_request() const;
     [[nodiscard]] net::FetchRequest device_poll_request() const;
-    [[nodiscard]] net::FetchRequest github_request(const std::string& url) const;
+    void take_sign_in(Secret token);
+    [[nodiscard]] net::FetchRequest github_request(const std::string& url,
+                                                   const Secret& token) const;
     [[nodiscard]] net::FetchRequest models_request(const std::string& base,
                                                    const Secret& bearer) const;
     static net::Task<void> run_exchange(std::shared_ptr<Core> self, uint64_t epoch);
@@ -100,6 +104,7 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     static net::Task<void> run_models(std::shared_ptr<Core> self, uint64_t epoch);
     static net::Task<void> run_device_start(std::shared_ptr<Core> self, uint64_t flow);
     static net::Task<void> run_device_poll(std::shared_ptr<Core> self, uint64_t flow);
+    static net::Task<void> run_compare(std::shared_ptr<Core> self, Secret token);
 
     net::Loop& loop_;
     net::Fetcher& fetcher_;
@@ -160,6 +165,10 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     std::vector<TicketPtr> waiting_models_;
 
     DeviceFlow flow_;
+    Replace replace_ = Replace::at_once;
+    Secret pending_token_;  // of another account, until confirm()
+    std::string pending_login_;
+    Mono pending_until_ = Mono::max();
     Mono vault_check_at_ = Mono::min();
     uint64_t revision_ = 0;
 };

@@ -34,11 +34,12 @@ bool is_refusal(int status) { return status == 403 || status == 404; }
 
 }  // namespace
 
-net::FetchRequest AccountService::Core::github_request(const std::string& url) const {
+net::FetchRequest AccountService::Core::github_request(const std::string& url,
+                                                       const Secret& token) const {
     net::FetchRequest request;
     request.url = url;
     request.headers = {{"Accept", "application/json"},
-                       {"Authorization", "token " + github_token_.reveal()}};
+                       {"Authorization", "token " + token.reveal()}};
     for (const auto& header : profile_->headers) {
         request.headers.push_back(header);
     }
@@ -70,7 +71,8 @@ void AccountService::Core::exchange() {
 }
 
 net::Task<void> AccountService::Core::run_exchange(std::shared_ptr<Core> self, uint64_t epoch) {
-    net::FetchRequest request = self->github_request(self->options_.endpoints.exchange_url);
+    net::FetchRequest request =
+        self->github_request(self->options_.endpoints.exchange_url, self->github_token_);
     auto reply = co_await self->fetcher_.fetch(std::move(request));
     if (epoch != self->epoch_) {
         co_return;
@@ -232,7 +234,8 @@ void AccountService::Core::load_account() {
 net::Task<void> AccountService::Core::run_user(std::shared_ptr<Core> self, uint64_t epoch) {
     self->user_loading_ = true;
     self->user_at_ = self->clock_.mono();
-    net::FetchRequest request = self->github_request(self->options_.endpoints.user_url);
+    net::FetchRequest request =
+        self->github_request(self->options_.endpoints.user_url, self->github_token_);
     auto reply = co_await self->fetcher_.fetch(std::move(request));
     if (epoch != self->epoch_) {
         co_return;
@@ -333,22 +336,54 @@ net::Task<void> AccountService::Core::run_device_poll(std::shared_ptr<Core> self
     auto token = self->flow_.on_poll(reply.ok() ? parse_poll(reply->status, reply->body)
                                                 : Result<PollAnswer>(std::move(reply).error()),
                                      self->clock_.mono());
-    if (token) {
-        auto saved = self->vault_.save_github_token(*token);
-        self->adopt(std::move(*token), self->vault_.options().access_token_file, false);
-        if (!saved.ok()) {
-            log::write(log::Level::error, "account.not_saved", saved.error().message);
-            self->warn("The sign-in could not be kept: " + saved.error().message);
-        }
-        if (!self->vault_.options().env_token.empty()) {
-            self->warn(self->vault_.options().env_name +
-                       " is set and will be used again after a restart; unset it to keep this "
-                       "sign-in");
-        }
-        self->exchange();
-    }
     self->publish();
     self->plan_timer();
+    if (!token) {
+        co_return;
+    }
+    if (self->replace_ == Replace::ask && self->user_ && self->phase_ == Phase::signed_in) {
+        co_await run_compare(self, std::move(*token));
+    } else {
+        self->take_sign_in(std::move(*token));
+        self->publish();
+    }
+}
+
+// Whose sign-in is it? Another account's waits for its confirmation.
+net::Task<void> AccountService::Core::run_compare(std::shared_ptr<Core> self, Secret token) {
+    const uint64_t flow = self->flow_.number();
+    log::remember_secret(token.reveal());
+    net::FetchRequest request = self->github_request(self->options_.endpoints.user_url, token);
+    auto reply = co_await self->fetcher_.fetch(std::move(request));
+    if (flow != self->flow_.number() || !self->running_) {
+        co_return;
+    }
+    auto user = reply.ok() && reply->status == 200
+                    ? parse_user(reply->body)
+                    : Result<User>(upstream_error(Kind::upstream_unavailable, "unknown"));
+    const std::string login = user.ok() ? user->login : "an account that GitHub does not name";
+    if (self->user_ && login == self->user_->login) {
+        self->take_sign_in(std::move(token));
+    } else {
+        self->pending_token_ = std::move(token);
+        self->pending_login_ = login;
+        self->pending_until_ = self->clock_.mono() + seconds(600);
+    }
+    self->publish();
+}
+
+void AccountService::Core::take_sign_in(Secret token) {
+    auto saved = vault_.save_github_token(token);
+    adopt(std::move(token), vault_.options().access_token_file, false);
+    if (!saved.ok()) {
+        log::write(log::Level::error, "account.not_saved", saved.error().message);
+        warn("The sign-in could not be kept: " + saved.error().message);
+    }
+    if (!vault_.options().env_token.empty()) {
+        warn(vault_.options().env_name +
+             " is set and will be used again after a restart; unset it to keep this sign-in");
+    }
+    exchange();
 }
 
 }  // namespace belay::accounts

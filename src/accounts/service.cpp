@@ -99,9 +99,14 @@ void AccountService::note_quota(std::string_view header_name, std::string_view v
     }
 }
 
-void AccountService::sign_in(std::string owner) {
-    core_->loop().post(
-        [core = core_, o = std::move(owner)]() mutable { core->sign_in(std::move(o)); });
+void AccountService::sign_in(std::string owner, Replace replace) {
+    core_->loop().post([core = core_, o = std::move(owner), replace]() mutable {
+        core->sign_in(std::move(o), replace);
+    });
+}
+
+void AccountService::confirm(std::string owner) {
+    core_->loop().post([core = core_, o = std::move(owner)] { core->confirm(o); });
 }
 
 void AccountService::cancel_sign_in(std::string owner) {

@@ -44,6 +44,10 @@ enum class Phase : uint8_t {
                   // itself
 };
 
+// Whether a sign-in for another account than the present one takes its place by itself, or waits
+// for confirm(): so that nobody who can reach the page slips in an account of theirs unseen.
+enum class Replace : uint8_t { at_once, ask };
+
 // Everything the sign-in page and the start-up text show. Immutable; replaced whole.
 struct AccountView {
     uint64_t revision = 0;
@@ -58,6 +62,7 @@ struct AccountView {
     Wall code_expires_at = Wall::min();
     bool device_offline = false;
     bool device_slowed = false;
+    std::string pending_login;  // signed in at GitHub, waits for confirm(); "" = none
 
     // the account
     std::string login;
@@ -137,7 +142,8 @@ class AccountService final {
     void note_quota(std::string_view header_name, std::string_view value);
 
     // `owner` is an opaque mark of who asked (a browser session, "terminal").
-    void sign_in(std::string owner);
+    void sign_in(std::string owner, Replace replace = Replace::at_once);
+    void confirm(std::string owner);  // the pending account takes the present one's place
     void cancel_sign_in(std::string owner);
     void sign_out();
     // Called on the control loop after every published change of the view. Set before start().

@@ -595,6 +595,45 @@ TEST_CASE("a cancelled sign-in leaves no poller; only its owner can cancel it") 
     CHECK(w.get("access-token").empty());
 }
 
+TEST_CASE("another account's sign-in waits until its owner confirms it") {
+    World w;
+    w.start_signed_in();
+    w.github.answer(kStart, 200, R"({"device_code":"dc","user_code":"ABCD-1234"})");
+    w.github.answer(kPoll, 200, R"({"access_token":"ghu_second"})");
+    const auto sign_in = [&](const std::string& login) {
+        w.github.answer(kUserPath, 200, R"({"login":")" + login + R"("})");
+        w.service->sign_in("page", Replace::ask);
+        w.on([] {});
+        w.advance(seconds(6));
+        return w.service->view()->pending_login;
+    };
+    CHECK(sign_in("mallory") == "mallory");
+    CHECK(w.get("access-token") == "ghu_first");
+    CHECK(w.service->view()->login == "octocat");
+    w.service->confirm("somebody else");
+    w.on([] {});
+    CHECK(w.service->view()->pending_login == "mallory");
+    // Turned down, or simply left alone, it is forgotten.
+    w.service->cancel_sign_in("page");
+    w.on([] {});
+    CHECK(w.service->view()->pending_login.empty());
+    CHECK(sign_in("mallory") == "mallory");
+    w.advance(seconds(600));
+    CHECK(w.service->view()->pending_login.empty());
+    CHECK(w.get("access-token") == "ghu_first");
+
+    CHECK(sign_in("jane") == "jane");
+    w.service->confirm("page");
+    w.on([] {});
+    CHECK(w.get("access-token") == "ghu_second");
+    CHECK(w.service->view()->login == "jane");
+    CHECK(w.service->view()->pending_login.empty());
+    // The same account signs in anew without a question; so does a terminal.
+    w.github.answer(kPoll, 200, R"({"access_token":"ghu_third"})");
+    CHECK(sign_in("jane").empty());
+    CHECK(w.get("access-token") == "ghu_third");
+}
+
 TEST_CASE("a sign-in done by another program is seen, also by the request that needs it") {
     World w;
     w.start();

@@ -129,7 +129,10 @@ struct SigninPage::Session {
 
 SigninPort port_of(accounts::AccountService& service) {
     return {[&service] { return service.view(); },
-            [&service](std::string owner) { service.sign_in(std::move(owner)); },
+            [&service](std::string owner) {
+                service.sign_in(std::move(owner), accounts::Replace::ask);
+            },
+            [&service](std::string owner) { service.confirm(std::move(owner)); },
             [&service](std::string owner) { service.cancel_sign_in(std::move(owner)); },
             [&service] { service.sign_out(); }};
 }
@@ -162,8 +165,8 @@ SigninReply SigninPage::handle(const SigninRequest& request) const {
     if (get && request.path == "/github/status") {
         return status(request, session);
     }
-    const bool changes = request.path == "/github/start" || request.path == "/github/cancel" ||
-                         request.path == "/github/signout";
+    const bool changes = request.path == "/github/start" || request.path == "/github/confirm" ||
+                         request.path == "/github/cancel" || request.path == "/github/signout";
     if (changes) {
         return request.method == "POST" ? change(request, session)
                                         : plain(405, "Only POST changes anything here.");
@@ -283,6 +286,8 @@ SigninReply SigninPage::change(const SigninRequest& request, const Session& sess
             port_.cancel(view->device_owner);
         }
         port_.sign_in(session.owner);
+    } else if (request.path == "/github/confirm") {
+        port_.confirm(session.owner);
     } else if (request.path == "/github/cancel") {
         port_.cancel(session.owner);
     } else {

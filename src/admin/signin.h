@@ -6,6 +6,7 @@
 //   GET  /github                 the page
 //   GET  /github/status?have=K   JSON: the state, and the page's panel as HTML when it is not K
 //   POST /github/start           begins a sign-in   {"takeover": true} ends somebody else's first
+//   POST /github/confirm         lets another account take the present one's place
 //   POST /github/cancel          ends the one begun here
 //   POST /github/signout         removes the stored sign-in
 //   GET  /github/assets/NAME     style, script, icon
@@ -60,6 +61,7 @@ struct SigninOptions {
 struct SigninPort {
     std::function<accounts::AccountViewPtr()> view;
     std::function<void(std::string owner)> sign_in;
+    std::function<void(std::string owner)> confirm;
     std::function<void(std::string owner)> cancel;
     std::function<void()> sign_out;
 };

@@ -43,6 +43,7 @@ struct World {
                     calls.push_back("sign_in");
                     owners.push_back(owner);
                 },
+                [this](std::string) { calls.push_back("confirm"); },
                 [this](std::string owner) { calls.push_back("cancel " + owner); },
                 [this] { calls.push_back("sign_out"); }},
                kClock, std::move(options)) {}
@@ -161,6 +162,10 @@ std::map<std::string, AccountView> every_state() {
         "This client id may not sign in by device code. Choose another profile.";
     states["checking"].phase = Phase::starting;
     states["ready"] = signed_in();
+    states["confirm"] = signed_in();
+    states["confirm"].device = DeviceFlow::State::success;
+    states["confirm"].device_owner = "me";
+    states["confirm"].pending_login = "jane-doe";
     states["needs_login"].phase = Phase::needs_login;
     states["refused"].phase = Phase::refused;
     states["refused"].login = "octo-cat";
@@ -203,7 +208,7 @@ TEST_CASE("every state has a page of its own with a way on") {
     for (const auto& [name, heading] : headings) {
         ++seen[heading];
     }
-    CHECK(seen.size() == 12);
+    CHECK(seen.size() == 13);
 }
 
 TEST_CASE("nothing from outside reaches the page as markup") {
@@ -316,7 +321,8 @@ TEST_CASE("a change needs this very page, its token, JSON and POST") {
     };
     for (const Case& c : cases) {
         CAPTURE(c.name);
-        for (const char* path : {"/github/start", "/github/cancel", "/github/signout"}) {
+        for (const char* path :
+             {"/github/start", "/github/confirm", "/github/cancel", "/github/signout"}) {
             SigninRequest r = w.post(path);
             c.spoil(r);
             const size_t before = w.calls.size();

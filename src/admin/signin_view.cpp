@@ -129,6 +129,17 @@ std::string render_elsewhere(const PanelContext& c) {
     return html;
 }
 
+std::string render_confirm(const PanelContext& c) {
+    const AccountView& v = c.view;
+    std::string html = heading("Change accounts?");
+    html += "<p class=\"lead\">The sign-in at GitHub is for <b>" + escape_html(v.pending_login) +
+            "</b>. So far Belay works for <b>" + escape_html(v.login) + "</b>.</p>\n";
+    html += "<div class=\"actions\">" + action(c, "confirm", "Use " + v.pending_login, "primary") +
+            action(c, "cancel", "Keep " + v.login, "secondary") + "</div>\n";
+    html += "<p class=\"fine\">If you did not sign in just now, keep the present account.</p>\n";
+    return html;
+}
+
 std::string render_checking(const PanelContext& c) {
     std::string html = heading("Checking the rope");
     html += lead("GitHub has let you in. Fetching your Copilot plan and models.");
@@ -318,6 +329,8 @@ std::string_view state_name(SigninState state) {
             return "waiting";
         case SigninState::elsewhere:
             return "elsewhere";
+        case SigninState::confirm:
+            return "confirm";
         case SigninState::checking:
             return "checking";
         case SigninState::ready:
@@ -341,6 +354,9 @@ std::string_view state_name(SigninState state) {
 SigninState decide_state(const AccountView& view, std::string_view owner) {
     const bool mine = view.device_owner == owner;
     const bool usable = view.phase == Phase::signed_in;
+    if (mine && !view.pending_login.empty()) {
+        return SigninState::confirm;
+    }
     switch (view.device) {
         case DeviceFlow::State::starting:
         case DeviceFlow::State::waiting:
@@ -394,6 +410,8 @@ std::string describe_state(const PanelContext& c) {
                                          : "Your code is " + c.view.user_code + ".";
         case SigninState::elsewhere:
             return "A sign-in is under way in another window.";
+        case SigninState::confirm:
+            return "Use " + c.view.pending_login + " instead of " + c.view.login + "?";
         case SigninState::checking:
             return "GitHub has let you in. Checking Copilot.";
         case SigninState::ready:
@@ -425,6 +443,8 @@ std::string render_panel(const PanelContext& c) {
             return render_waiting(c);
         case SigninState::elsewhere:
             return render_elsewhere(c);
+        case SigninState::confirm:
+            return render_confirm(c);
         case SigninState::checking:
             return render_checking(c);
         case SigninState::ready:

@@ -13,6 +13,7 @@ enum class SigninState : uint8_t {
     asking,       // asking GitHub for a code
     waiting,      // the code is shown
     elsewhere,    // another browser or terminal has begun a sign-in
+    confirm,      // another account than the present one: whose place it takes is asked
     checking,     // signed in at GitHub, asking for Copilot
     ready,        // all good
     expired,      // the code's time is over

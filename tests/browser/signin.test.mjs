@@ -91,6 +91,28 @@ test("signing out, then cancelled at GitHub, then expired: each has its way on",
   await shows(page, "Tie in to GitHub Copilot");
 });
 
+test("another account takes the present one's place only when the person says so", async (w) => {
+  const page = await w.browser.newPage();
+  await signIn(w, page);
+  const logins = Object.fromEntries((await w.sim.state()).accounts.map((a) => [a.name, a.login]));
+  const signInAs = async (account) => {
+    await page.getByRole("button", { name: "Use another account" }).click();
+    await shows(page, "Your code");
+    await w.sim.set("authorize", { user_code: await codeOf(page), account });
+    await shows(page, "Change accounts?");
+    await says(page, logins[account]);
+  };
+  await signInAs("business");
+  await page.getByRole("button", { name: `Keep ${logins.pro_plus}` }).click();
+  await shows(page, "On belay");
+  await says(page, logins.pro_plus);
+  await signInAs("business");
+  await page.getByRole("button", { name: `Use ${logins.business}` }).click();
+  await shows(page, "On belay");
+  await says(page, logins.business);
+  await says(page, "counted in your organisation's pool");
+});
+
 test("slow_down is said calmly and obeyed", async (w) => {
   const page = await w.browser.newPage();
   await page.goto(w.belay.page);

@@ -70,7 +70,7 @@ def saturate(c, seconds, stream):
         raise RuntimeError(f"wrk on {c.name}: {ran.stdout[-500:]}{ran.stderr[-500:]}")
     requests, micros, errors = map(int, found.groups())
     if errors or not requests:
-        raise RuntimeError(f"{c.name}: {errors} of {requests} requests failed\n{c.process.tail()}")
+        raise RuntimeError(f"{c.name}: {errors} of {requests} requests failed\n{c.process.tail()[-300:]}")
     return {"requests_s": requests / (micros / 1e6), "cpu_us": cpu * 1e6 / requests}
 
 

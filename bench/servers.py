@@ -332,7 +332,7 @@ def request_body(model, stream):
     user = ("Why does the second call return before the first one has been answered, and what should I change "
             "so that the order holds? Here is what I see in the log of the service: " + "request queued; " * 20)
     body = {"model": model, "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
-            "temperature": 0.2, "max_completion_tokens": 256}
+            "max_completion_tokens": 256}
     if stream:
         body["stream"] = True
     return body

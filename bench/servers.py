@@ -197,7 +197,8 @@ backend copilot
 
 
 class Belay(Contender):
-    """Key check and spend record on, as every user has them."""
+    """Key check and spend record on, as every user has them; no line per request in the log, as nginx
+    and HAProxy write none either."""
     model = f"github_copilot/{MODEL}"
 
     def __init__(self, bench):
@@ -307,7 +308,7 @@ class Bench:
 
     def belay_env(self):
         base = f"http://127.0.0.1:{self.upstream_port}"
-        return {"PATH": os.environ["PATH"],
+        return {"PATH": os.environ["PATH"], "LITELLM_LOG": "WARNING",
                 "GITHUB_COPILOT_DEVICE_CODE_URL": base + "/login/device/code",
                 "GITHUB_COPILOT_ACCESS_TOKEN_URL": base + "/login/oauth/access_token",
                 "GITHUB_COPILOT_API_KEY_URL": base + "/copilot_internal/v2/token",

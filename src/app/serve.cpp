@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -98,35 +99,70 @@ std::string stamp(const std::vector<std::string>& files) {
 
 }  // namespace
 
+namespace {
+
+void add_capabilities(routing::Deployment& deployment, const accounts::Model& model) {
+    auto& capabilities = deployment.capabilities;
+    if (!capabilities.tools) {
+        capabilities.tools = model.supports.tools;
+    }
+    if (!capabilities.vision) {
+        capabilities.vision = model.supports.vision;
+    }
+    if (!capabilities.max_input_tokens && model.limits.prompt > 0) {
+        capabilities.max_input_tokens = model.limits.prompt;
+    }
+    if (!capabilities.max_output_tokens && model.limits.output > 0) {
+        capabilities.max_output_tokens = model.limits.output;
+    }
+}
+
+// A wildcard's models by name, so that "gpt-4.1" finds one and a name nobody knows does not.
+void expand_wildcard(routing::Table& table, const routing::Deployment& wildcard,
+                     const accounts::Catalogue& catalogue) {
+    const std::string prefix(wildcard.group, 0, wildcard.group.size() - 1);
+    for (const auto& model : catalogue.models) {
+        const std::string name = prefix + model.id;
+        const bool known = std::any_of(
+            table.deployments.begin(), table.deployments.end(),
+            [&](const auto& deployment) { return deployment->group == name; });
+        if (known || !model.enabled()) {
+            continue;
+        }
+        auto one = std::make_shared<routing::Deployment>(wildcard);
+        one->group = name;
+        one->model = model.id;
+        one->id = wildcard.id + "/" + model.id;
+        one->from_wildcard = true;
+        one->mode = model.type == "embeddings" ? routing::Mode::embedding : routing::Mode::chat;
+        add_capabilities(*one, model);
+        table.deployments.push_back(std::move(one));
+    }
+}
+
+}  // namespace
+
 std::shared_ptr<const routing::Table> enrich(const routing::Table& table,
                                              const accounts::Catalogue* catalogue) {
     auto out = std::make_shared<routing::Table>(table);
     if (catalogue == nullptr) {
         return out;
     }
+    for (const auto& deployment : table.deployments) {
+        if (deployment->provider == "github_copilot" && deployment->group.ends_with("/*") &&
+            deployment->model == "*") {
+            expand_wildcard(*out, *deployment, *catalogue);
+        }
+    }
     for (auto& deployment : out->deployments) {
-        if (deployment->provider != "github_copilot") {
-            continue;
+        const accounts::Model* model = deployment->provider == "github_copilot"
+                                           ? catalogue->find(deployment->model)
+                                           : nullptr;
+        if (model != nullptr) {
+            auto better = std::make_shared<routing::Deployment>(*deployment);
+            add_capabilities(*better, *model);
+            deployment = std::move(better);
         }
-        const accounts::Model* model = catalogue->find(deployment->model);
-        if (model == nullptr) {
-            continue;
-        }
-        auto better = std::make_shared<routing::Deployment>(*deployment);
-        auto& capabilities = better->capabilities;
-        if (!capabilities.tools) {
-            capabilities.tools = model->supports.tools;
-        }
-        if (!capabilities.vision) {
-            capabilities.vision = model->supports.vision;
-        }
-        if (!capabilities.max_input_tokens && model->limits.prompt > 0) {
-            capabilities.max_input_tokens = model->limits.prompt;
-        }
-        if (!capabilities.max_output_tokens && model->limits.output > 0) {
-            capabilities.max_output_tokens = model->limits.output;
-        }
-        deployment = std::move(better);
     }
     return out;
 }

@@ -32,8 +32,7 @@ void write_model(std::string& out, std::string_view id, std::string_view owner) 
 
 // The names a client may ask for, in the file's order: groups, visible aliases, and what wildcards
 // stand for when that is wanted.
-std::vector<std::pair<std::string, std::string>> list_names(const Snapshot& snapshot,
-                                                            const accounts::Catalogue* catalogue) {
+std::vector<std::pair<std::string, std::string>> list_names(const Snapshot& snapshot) {
     std::vector<std::pair<std::string, std::string>> names;
     std::set<std::string, std::less<>> seen;
     const auto add = [&](std::string name, const std::string& provider) {
@@ -42,25 +41,14 @@ std::vector<std::pair<std::string, std::string>> list_names(const Snapshot& snap
         }
     };
     for (const auto& deployment : snapshot.table->deployments) {
-        if (!is_wildcard(deployment->group)) {
+        const bool listed = !deployment->from_wildcard || snapshot.expand_wildcards;
+        if (listed && !is_wildcard(deployment->group)) {
             add(deployment->group, deployment->provider);
         }
     }
     for (const auto& [name, alias] : snapshot.table->aliases) {
         if (!alias.hidden) {
             add(name, "openai");
-        }
-    }
-    if (snapshot.expand_wildcards && catalogue != nullptr) {
-        for (const auto& deployment : snapshot.table->deployments) {
-            if (deployment->provider == "github_copilot" && deployment->group.ends_with("/*")) {
-                const std::string prefix(deployment->group, 0, deployment->group.size() - 1);
-                for (const auto& model : catalogue->models) {
-                    if (model.enabled()) {
-                        add(prefix + model.id, deployment->provider);
-                    }
-                }
-            }
         }
     }
     return names;
@@ -163,9 +151,7 @@ net::Task<void> Gateway::handle(net::HttpRequest& request, net::HttpResponder& r
 net::Task<void> Gateway::models(net::HttpRequest& request, net::HttpResponder& reply,
                                 std::string_view id, const Snapshot& snapshot) {
     (void)request;
-    const auto catalogue =
-        services_.account == nullptr ? nullptr : services_.account->catalogue();
-    const auto names = list_names(snapshot, catalogue.get());
+    const auto names = list_names(snapshot);
     std::string out;
     if (!id.empty()) {
         const std::string wanted = percent_decode(id);
@@ -202,6 +188,9 @@ net::Task<void> Gateway::health(net::HttpResponder& reply, const Snapshot& snaps
     const bool signed_in =
         services_.account != nullptr && services_.account->current(reply.loop().now()) != nullptr;
     for (const auto& deployment : snapshot.table->deployments) {
+        if (deployment->from_wildcard) {
+            continue;
+        }
         const auto cooling = services_.health.look(*deployment, reply.loop().now());
         std::string problem;
         if (deployment->provider == "github_copilot" && !signed_in) {

@@ -39,9 +39,14 @@ struct Worker {
     net::Loop& loop;
     net::HttpClient client;
     SnapshotStore::Seen seen;
-    // Reused from request to request by those that never suspend between filling and handing over.
-    ledger::SpendRecord record;
-    ledger::Trace trace;
+    // Reply header lines that are the same for every answer of a deployment, laid out once.
+    struct FixedLines {
+        std::shared_ptr<const routing::Deployment> deployment;
+        std::string group;
+        std::string api_base;
+        std::string text;
+    };
+    std::vector<FixedLines> fixed_lines;
 };
 
 // Other pages served on the same port (the sign-in page): asked when the path is none of the API's.

@@ -1,5 +1,6 @@
 #include "gateway/relay.h"
 
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 
@@ -22,6 +23,7 @@ constexpr seconds kStreamIdle{300};
 constexpr seconds kErrorBody{10};
 constexpr size_t kMaxErrorBody = 64 << 10;
 constexpr size_t kMaxPlainReply = 64 << 20;
+constexpr size_t kMaxFixedLines = 64;
 constexpr size_t kMaxHeld = 1 << 20;  // handshake frames kept back before the first content
 
 std::optional<double> parse_seconds(std::string_view text) {
@@ -125,6 +127,15 @@ void add_header(std::string& out, std::string_view name, std::string_view value)
     if (!value.empty()) {
         http::write_header(out, name, value);
     }
+}
+
+// `name` with its colon and space.
+void add_number(std::string& out, std::string_view name, int64_t value) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    out += name;
+    out.append(digits, static_cast<size_t>(end - digits));
+    out += "\r\n";
 }
 
 }  // namespace
@@ -800,31 +811,48 @@ std::string Call::shown_model(const Try& t) const {
     return t.step.fallback_depth == 0 ? record_.asked : t.step.upstream_model;
 }
 
+// What every answer of a deployment says alike.
+const std::string& Call::fixed_lines(const Try& t) const {
+    auto& known = worker_.fixed_lines;
+    for (const auto& lines : known) {
+        if (lines.deployment == t.step.deployment && lines.group == t.step.group &&
+            lines.api_base == record_.api_base) {
+            return lines.text;
+        }
+    }
+    if (known.size() >= kMaxFixedLines) {
+        known.clear();
+    }
+    Worker::FixedLines lines{t.step.deployment, t.step.group, record_.api_base, {}};
+    add_header(lines.text, "x-litellm-model-id", t.step.deployment->id);
+    add_header(lines.text, "x-litellm-model-api-base", record_.api_base);
+    add_header(lines.text, "x-litellm-version", snapshot_->version);
+    add_header(lines.text, "x-litellm-model-group", t.step.group);
+    known.push_back(std::move(lines));
+    return known.back().text;
+}
+
 std::string Call::reply_lines(const Try& t, std::string_view content_type) const {
     std::string out;
-    out.reserve(1024);
+    const std::string& fixed = fixed_lines(t);
+    out.reserve(fixed.size() + 640);
     add_header(out, "Content-Type", content_type);
     if (content_type.starts_with("text/event-stream")) {
         out += "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
     }
+    out += fixed;
     add_header(out, "x-litellm-call-id", record_.request_id);
-    add_header(out, "x-litellm-model-id", t.step.deployment->id);
-    add_header(out, "x-litellm-model-api-base", record_.api_base);
-    add_header(out, "x-litellm-version", snapshot_->version);
-    add_header(out, "x-litellm-model-group", t.step.group);
-    add_header(out, "x-litellm-attempted-retries", std::to_string(record_.attempted_retries));
-    add_header(out, "x-litellm-attempted-fallbacks", std::to_string(t.step.fallback_depth));
-    add_header(out, "x-litellm-max-retries", std::to_string(max_retries_));
+    add_number(out, "x-litellm-attempted-retries: ", record_.attempted_retries);
+    add_number(out, "x-litellm-attempted-fallbacks: ", t.step.fallback_depth);
+    add_number(out, "x-litellm-max-retries: ", max_retries_);
     if (!stream_ && record_.cost_source != chat::CostSource::unknown) {
         add_header(out, "x-litellm-response-cost", render_usd(record_.cost));
     }
     const int64_t total = elapsed_us();
-    add_header(out, "x-litellm-response-duration-ms", std::to_string(total / 1000));
+    add_number(out, "x-litellm-response-duration-ms: ", total / 1000);
     if (!trace_.attempts.empty()) {
         const auto& tried = trace_.attempts.back();
-        const int64_t upstream = std::max<int64_t>(0, total - tried.start_us);
-        add_header(out, "x-litellm-overhead-duration-ms",
-                   std::to_string(std::max<int64_t>(0, total - upstream) / 1000));
+        add_number(out, "x-litellm-overhead-duration-ms: ", tried.start_us / 1000);
         add_header(out, "llm_provider-x-request-id", tried.upstream_request_id);
     }
     return out;

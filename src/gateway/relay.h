@@ -70,6 +70,7 @@ class Call {
 
     void commit(Try& t);
     void keep_facts();
+    [[nodiscard]] const std::string& fixed_lines(const Try& t) const;
     [[nodiscard]] std::string reply_lines(const Try& t, std::string_view content_type) const;
     [[nodiscard]] std::string shown_model(const Try& t) const;
     [[nodiscard]] providers::Job job(const Try& t) const;

@@ -68,16 +68,21 @@ void Loop::run() {
         drain_ready();
         const int count = epoll_wait(epoll_, events, kBatch, next_timeout_ms());
         now_ = std::chrono::steady_clock::now();
+        bool posted = false;
         for (int i = 0; i < count; ++i) {
             auto* watched = static_cast<Watched*>(events[i].data.ptr);
             if (watched == nullptr) {
                 uint64_t n;
                 while (::read(event_, &n, sizeof n) > 0) {
                 }
-                run_posted();
+                posted = true;
             } else {
                 watched->on_events(events[i].events);
             }
+        }
+        // After the batch: posted work may destroy what an event of this batch still points to.
+        if (posted) {
+            run_posted();
         }
         drain_ready();
         fire_timers();

@@ -90,8 +90,18 @@ std::optional<Match> by_pattern(const Table& table, std::string_view name) {
     return best.empty() ? std::nullopt : by_one_pattern(table, best, name, best_captured);
 }
 
-// "gpt-5-mini" also means "github_copilot/gpt-5-mini" where that is what the file offers.
+bool has_catch_all(const Table& table) {
+    return std::any_of(table.deployments.begin(), table.deployments.end(),
+                       [](const auto& deployment) { return deployment->group == "*"; });
+}
+
+// "gpt-5-mini" also means "github_copilot/gpt-5-mini" where that is what the file offers. A pattern
+// would take any name, so it counts only where no catch-all waits for unknown ones.
 std::optional<Match> with_provider(const Table& table, std::string_view name) {
+    if (name.find('/') != std::string_view::npos) {
+        return std::nullopt;
+    }
+    const bool patterns = !has_catch_all(table);
     std::vector<std::string_view> tried;
     for (const auto& deployment : table.deployments) {
         const std::string_view provider = deployment->provider;
@@ -102,6 +112,9 @@ std::optional<Match> with_provider(const Table& table, std::string_view name) {
         const std::string full = std::string(provider) + "/" + std::string(name);
         if (auto match = exact(table, full)) {
             return match;
+        }
+        if (!patterns) {
+            continue;
         }
         if (auto match = by_pattern(table, full)) {
             return match;

@@ -67,6 +67,7 @@ struct Deployment {
     std::optional<chat::PriceCard> price;  // configured price
     std::string base_model;                // price-table key
     json::Value model_info;                // echoed by /model/info
+    bool from_wildcard = false;            // stands for one model of a wildcard, by the live catalogue
     int line = 0;                          // where it stands in the file; 0 = built in
 };
 

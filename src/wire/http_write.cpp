@@ -1,4 +1,6 @@
 // The writing side of HTTP/1.1: start lines, headers, chunks.
+#include <cstring>
+
 #include "wire/bytes.h"
 #include "wire/http.h"
 
@@ -18,19 +20,24 @@ void write_status_line(std::string& out, int status) {
 }
 
 void write_header(std::string& out, std::string_view name, std::string_view value) {
-    out.append(name).append(": ");
-    const char* p = value.data();
-    const char* const end = p + value.size();
-    while (true) {
-        const char* control = bytes::find_control(p, end);
-        out.append(p, control);
-        if (control == end) {
-            break;
-        }
-        out += ' ';
-        p = control + 1;
+    // Grown once and filled in place: a reply has twenty of these.
+    const size_t at = out.size();
+    out.resize(at + name.size() + value.size() + 4);
+    char* p = out.data() + at;
+    std::memcpy(p, name.data(), name.size());
+    p += name.size();
+    *p++ = ':';
+    *p++ = ' ';
+    if (!value.empty()) {
+        std::memcpy(p, value.data(), value.size());
     }
-    out.append("\r\n");
+    char* const end = p + value.size();
+    for (const char* control = bytes::find_control(p, end); control != end;
+         control = bytes::find_control(control, end)) {
+        p[control - p] = ' ';
+    }
+    end[0] = '\r';
+    end[1] = '\n';
 }
 
 void write_chunk(std::string& out, std::string_view data) {

@@ -493,6 +493,7 @@ const Known* recognise(const Item& item, std::string& scratch) {
 
 // How deep requests are taken apart: to the members of parts inside tool results.
 constexpr unsigned kDepthKept = 7;
+constexpr size_t kMembersMax = 400'000;  // members and items over the whole body
 
 Item item_of(const Tape& tape, const Node& node) {
     Item item;
@@ -505,9 +506,9 @@ Item item_of(const Tape& tape, const Node& node) {
 }
 
 // Everything both kinds of request share: the check of the text and the walk over the top level.
-Result<ChatFacts> scan_top(Tape& tape, std::string_view body, std::string_view path_model,
-                           size_t members_max) {
-    if (!tape.read(body, Tape::Twins::refused, kDepthKept, members_max)) {
+Result<void> scan_top(Tape& tape, std::string_view body, std::string_view path_model,
+                      ChatFacts& facts) {
+    if (!tape.read(body, Tape::Twins::refused, kDepthKept, kMembersMax)) {
         return bad("request_body", "Invalid JSON in the request body: at byte " +
                                        std::to_string(tape.where()) + ": " +
                                        std::string(tape.why()) + ".");
@@ -515,8 +516,6 @@ Result<ChatFacts> scan_top(Tape& tape, std::string_view body, std::string_view p
     if (!tape.root().is_object()) {
         return bad("request_body", "Invalid request body: expected a JSON object.");
     }
-    Result<ChatFacts> result{ChatFacts{}};
-    ChatFacts& facts = *result;
     facts.root = tape.root().value();
     facts.members.reserve(16);
     std::bitset<std::size(kKnown)> seen;
@@ -548,10 +547,28 @@ Result<ChatFacts> scan_top(Tape& tape, std::string_view body, std::string_view p
     if (facts.model.empty()) {
         return bad("model", "Missing required parameter: 'model'.");
     }
-    return result;
+    return {};
 }
 
-constexpr size_t kMembersMax = 400'000;  // members and items over the whole body
+Result<void> scan_messages(const Tape& tape, ChatFacts& facts) {
+    for (const Node& node : tape.children(tape.root())) {
+        if (node.begin == facts.messages.begin && !facts.messages.empty()) {
+            return read_messages(tape, node, facts);
+        }
+    }
+    return bad("messages", "Missing required parameter: 'messages'.");
+}
+
+Result<void> check_input(std::string_view body, const ChatFacts& facts) {
+    if (facts.input.empty()) {
+        return bad("input", "Missing required parameter: 'input'.");
+    }
+    Type type = json::type_at(body, facts.input);
+    if ((type != Type::string && type != Type::array) || facts.input_count == 0) {
+        return bad("input", "Invalid 'input': expected a string or a non-empty array.");
+    }
+    return {};
+}
 
 }  // namespace
 
@@ -566,34 +583,27 @@ const ChatFacts::Member* ChatFacts::find(std::string_view name) const {
 
 Result<ChatFacts> scan_chat_request(std::string_view body, std::string_view path_model) {
     Tape& tape = scratch_tape();
-    Result<ChatFacts> facts = scan_top(tape, body, path_model, kMembersMax);
-    if (!facts.ok()) {
-        return facts;
+    Result<ChatFacts> result{ChatFacts{}};
+    Result<void> read = scan_top(tape, body, path_model, *result);
+    if (read.ok()) {
+        read = scan_messages(tape, *result);
     }
-    for (const Node& node : tape.children(tape.root())) {
-        if (node.begin == facts->messages.begin && !facts->messages.empty()) {
-            if (auto read = read_messages(tape, node, *facts); !read.ok()) {
-                return std::move(read).error();
-            }
-            return facts;
-        }
+    if (!read.ok()) {
+        result = std::move(read).error();
     }
-    return bad("messages", "Missing required parameter: 'messages'.");
+    return result;
 }
 
 Result<ChatFacts> scan_embeddings_request(std::string_view body, std::string_view path_model) {
-    Result<ChatFacts> facts = scan_top(scratch_tape(), body, path_model, kMembersMax);
-    if (!facts.ok()) {
-        return facts;
+    Result<ChatFacts> result{ChatFacts{}};
+    Result<void> read = scan_top(scratch_tape(), body, path_model, *result);
+    if (read.ok()) {
+        read = check_input(body, *result);
     }
-    if (facts->input.empty()) {
-        return bad("input", "Missing required parameter: 'input'.");
+    if (!read.ok()) {
+        result = std::move(read).error();
     }
-    Type type = json::type_at(body, facts->input);
-    if ((type != Type::string && type != Type::array) || facts->input_count == 0) {
-        return bad("input", "Invalid 'input': expected a string or a non-empty array.");
-    }
-    return facts;
+    return result;
 }
 
 bool is_control_key(std::string_view name) {

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "providers/copilot_models.h"
-#include "providers/headers.h"
 #include "providers/params.h"
 #include "wire/http.h"
 #include "wire/scan.h"
@@ -14,11 +13,8 @@ namespace belay::providers {
 namespace {
 
 using protocols::Api;
-using protocols::Initiator;
 
 constexpr std::string_view kDefaultBase = "https://api.githubcopilot.com";
-constexpr std::string_view kApiVersion = "X-GitHub-Api-Version";
-constexpr std::string_view kInitiatorHeader = "X-Initiator";
 constexpr int64_t kBudgetMaxByName = 32'000;  // when no catalogue tells
 
 // One request being prepared: what the parts below share.
@@ -52,9 +48,15 @@ Api choose_api(const Work& work) {
     return choice.apis[0];
 }
 
+// Members come from elsewhere than the client's body.
+bool has_own_members(const Job& job) {
+    return job.overrides != nullptr || job.deployment.defaults.size() != 0;
+}
+
 // ---- parameters ---------------------------------------------------------------------------------
 
-protocols::ModelTraits traits_of(const Work& work) {
+// The accepted efforts are copied only where somebody asks for one.
+protocols::ModelTraits traits_of(const Work& work, Api api) {
     protocols::ModelTraits traits;
     traits.sampling = work.family.sampling;
     const accounts::Model* model = work.job.model;
@@ -63,7 +65,9 @@ protocols::ModelTraits traits_of(const Work& work) {
         return traits;
     }
     const accounts::ModelSupports& supports = model->supports;
-    traits.efforts = supports.reasoning_effort;
+    if (api != Api::chat || work.job.facts.wants_thinking || has_own_members(work.job)) {
+        traits.efforts = supports.reasoning_effort;
+    }
     traits.adaptive_thinking = supports.adaptive_thinking;
     traits.thinking_budget_min = std::max<int64_t>(supports.thinking_budget_min, 1024);
     traits.thinking_budget_max = supports.thinking_budget_max;
@@ -237,12 +241,14 @@ void apply_lesson(const Work& work, Params& params, Api api) {
 
 Result<void> set_chat_edits(const Work& work, Api api) {
     protocols::ChatEdits& edits = work.out.edits;
-    edits.traits = traits_of(work);
+    edits.traits = traits_of(work, api);
     Params params(work.job, edits, work.out.warnings);
     apply_lesson(work, params, api);
     set_sampling(work, params);
-    set_thinking(work, params, api);
-    set_effort(work, params, api);
+    if (work.job.facts.wants_thinking || has_own_members(work.job)) {
+        set_thinking(work, params, api);
+        set_effort(work, params, api);
+    }
     set_output_bound(work, params, api);
     edits.force_stream_usage = api == Api::chat;
     if (api == Api::chat) {
@@ -278,80 +284,6 @@ Result<void> check_tools(const Work& work) {
                         "tools");
 }
 
-// ---- headers ------------------------------------------------------------------------------------
-
-std::string_view intent_of(Api api) {
-    switch (api) {
-        case Api::messages:
-            return "messages-proxy";
-        case Api::chat:
-        case Api::responses:
-        case Api::embeddings:
-            break;
-    }
-    return "conversation-panel";
-}
-
-void add_profile(const accounts::Profile* profile, HeaderLines& lines) {
-    if (profile == nullptr) {
-        return;
-    }
-    for (const auto& [name, value] : profile->headers) {
-        if (!is_reserved_header(name)) {
-            lines.add(name, value);
-        }
-    }
-}
-
-bool profile_has(const accounts::Profile* profile, std::string_view name) {
-    return profile != nullptr &&
-           std::any_of(profile->headers.begin(), profile->headers.end(),
-                       [name](const auto& header) { return http::iequals(header.first, name); });
-}
-
-bool strips_betas(const Adjustments& adjust) {
-    return std::find(adjust.strip.begin(), adjust.strip.end(), "anthropic-beta") !=
-           adjust.strip.end();
-}
-
-void add_anthropic(const Work& work, HeaderLines& lines) {
-    lines.add("anthropic-version", "2023-06-01");
-    if (strips_betas(work.job.adjust)) {
-        lines.exclude("anthropic-beta");
-    } else if (const std::string betas = allowed_betas(work.job.inbound_beta); !betas.empty()) {
-        lines.add("anthropic-beta", betas);
-    }
-}
-
-void set_headers(const Work& work) {
-    const Job& job = work.job;
-    const accounts::Credential& credential = *job.credential;
-    HeaderLines lines(job.deployment.extra_headers);
-    lines.insist("Content-Type", "application/json");
-    lines.insist("Authorization", "Bearer " + credential.token.reveal());
-    lines.add("Accept", job.facts.stream ? "text/event-stream" : "application/json");
-    if (job.adjust.no_api_version) {
-        lines.exclude(kApiVersion);
-    }
-    lines.insist(kInitiatorHeader, work.out.initiator == Initiator::agent ? "agent" : "user");
-    if (job.facts.has_images || job.adjust.force_vision) {
-        lines.insist("Copilot-Vision-Request", "true");
-    }
-    const accounts::Profile* profile = credential.profile.get();
-    add_profile(profile, lines);
-    if (!profile_has(profile, "OpenAI-Intent")) {
-        lines.add("OpenAI-Intent", intent_of(work.out.api));
-    }
-    lines.add("X-Request-Id", job.request_id);
-    if (!job.interaction_id.empty()) {
-        lines.add("X-Interaction-Id", job.interaction_id);
-    }
-    if (work.out.api == Api::messages) {
-        add_anthropic(work, lines);
-    }
-    work.out.header_lines = lines.finish();
-}
-
 // The credential's own host, which the account has checked, comes before one that is configured: a
 // token goes where it was announced for, and a 421 can move it.
 std::string_view base_of(const Job& job, std::vector<std::string>& warnings) {
@@ -385,54 +317,18 @@ Result<Prepared> Copilot::prepare(const Job& job) {
     TRY(check_tools(work));
     out.base = TRY(urls_.parse(base_of(job, out.warnings)));
     out.api = choose_api(work);
-    out.target = join(*out.base, protocols::api_path(out.api)).target();
+    out.target = out.base->path.size() <= 1
+                     ? std::string(protocols::api_path(out.api))
+                     : join(*out.base, protocols::api_path(out.api)).target();
     out.edits.model = id;
     TRY(out.api == Api::embeddings ? set_embeddings_edits(work) : set_chat_edits(work, out.api));
     out.initiator = initiator_of(job);
-    set_headers(work);
+    headers_.write(out.header_lines, job, out.api, out.initiator);
     return out;
 }
 
 void Copilot::learn(const Job& job, protocols::Api api, const routing::Outcome& outcome) {
     learned_.report(copilot_model_id(job.upstream_model), api, outcome, job.now);
-}
-
-protocols::Initiator initiator_of(const Job& job) {
-    if (job.repeat) {
-        return Initiator::agent;
-    }
-    std::string_view stated = job.inbound_initiator;
-    for (const auto& [name, value] : job.deployment.extra_headers) {
-        if (stated.empty() && http::iequals(name, kInitiatorHeader)) {
-            stated = value;
-        }
-    }
-    if (http::iequals(stated, "agent")) {
-        return Initiator::agent;
-    }
-    return http::iequals(stated, "user") ? Initiator::user : job.facts.initiator;
-}
-
-std::string allowed_betas(std::string_view betas) {
-    static constexpr std::string_view kKnown[] = {
-        "interleaved-thinking-2025-05-14", "context-management-2025-06-27",
-        "advanced-tool-use-2025-11-20", "mid-conversation-system-2026-04-07"};
-    std::string out;
-    while (!betas.empty()) {
-        const size_t comma = betas.find(',');
-        std::string_view beta = betas.substr(0, comma);
-        betas = comma == std::string_view::npos ? std::string_view{} : betas.substr(comma + 1);
-        while (!beta.empty() && beta.front() == ' ') {
-            beta.remove_prefix(1);
-        }
-        while (!beta.empty() && beta.back() == ' ') {
-            beta.remove_suffix(1);
-        }
-        if (std::find(std::begin(kKnown), std::end(kKnown), beta) != std::end(kKnown)) {
-            out += (out.empty() ? "" : ",") + std::string(beta);
-        }
-    }
-    return out;
 }
 
 }  // namespace belay::providers

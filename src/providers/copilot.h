@@ -3,6 +3,7 @@
 // the account's profile, who is said to have started the call, and the parameters each model family
 // takes. Everything here was seen on the wire or in public clients (see copilot_models.h); the live
 // catalogue comes first wherever it says something.
+#include "providers/copilot_headers.h"
 #include "providers/learned.h"
 #include "providers/provider.h"
 #include "providers/urls.h"
@@ -20,13 +21,7 @@ class Copilot final : public Provider {
   private:
     Learned learned_;
     Urls urls_;
+    CopilotHeaders headers_;
 };
-
-// The honest rule: an internal repeat is the agent's; else what the client says of itself, else
-// whether the last message is a person's.
-[[nodiscard]] protocols::Initiator initiator_of(const Job& job);
-
-// Those of a client's anthropic-beta values that Copilot is known to take, comma-separated.
-[[nodiscard]] std::string allowed_betas(std::string_view betas);
 
 }  // namespace belay::providers

@@ -13,6 +13,8 @@ using chat::Request;
 using chat::Role;
 using json::Value;
 
+constexpr int64_t kMaxTokensLeast = 16;
+
 class Renderer {
   public:
     Renderer(const Request& request, const ModelTraits& traits)
@@ -26,7 +28,11 @@ class Renderer {
         body.set("store", false);
         body.set("include", Value::array({"reasoning.encrypted_content"}));
         if (request_.max_tokens) {
-            body.set("max_output_tokens", *request_.max_tokens);
+            if (*request_.max_tokens < kMaxTokensLeast) {
+                warn("max_tokens was raised to " + std::to_string(kMaxTokensLeast) +
+                     ", the least that the Responses API accepts");
+            }
+            body.set("max_output_tokens", std::max(kMaxTokensLeast, *request_.max_tokens));
         }
         set_sampling(body);
         set_reasoning(body);

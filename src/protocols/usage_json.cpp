@@ -1,13 +1,11 @@
 #include "protocols/usage_json.h"
 
 #include <algorithm>
-
-#include "protocols/raw_text.h"
+#include <charconv>
+#include <cstring>
 
 namespace belay::protocols {
 namespace {
-
-using raw::write_int;
 
 int64_t count_at(const Tape& tape, const Node& node) {
     return node.type == json::Type::number ? std::max<int64_t>(0, tape.integer(node, 0)) : 0;
@@ -169,6 +167,29 @@ void write_unknown(std::string& out, const Tape& tape, const Node* object,
     }
 }
 
+// A few fixed words and numbers, put together on the stack: every reply passes here.
+class Line {
+  public:
+    template <size_t N>
+    Line& add(const char (&text)[N]) {
+        std::memcpy(at_, text, N - 1);
+        at_ += N - 1;
+        return *this;
+    }
+    Line& add(int64_t number) {
+        at_ = std::to_chars(at_, text_ + sizeof text_, number).ptr;
+        return *this;
+    }
+    void flush(std::string& out) {
+        out.append(text_, static_cast<size_t>(at_ - text_));
+        at_ = text_;
+    }
+
+  private:
+    char text_[384];  // the longest line between two flushes has under 250 bytes
+    char* at_ = text_;
+};
+
 const Node* find_or_null(const Tape& tape, const Node* object, std::string_view key) {
     return object == nullptr ? nullptr : tape.find(*object, key);
 }
@@ -192,30 +213,26 @@ std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
 
 void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,
                       const Node* raw) {
-    out += R"({"prompt_tokens":)";
-    write_int(out, usage.prompt());
-    out += R"(,"completion_tokens":)";
-    write_int(out, usage.output);
-    out += R"(,"total_tokens":)";
-    write_int(out, usage.total());
-    out += R"(,"prompt_tokens_details":{"cached_tokens":)";
-    write_int(out, usage.cache_read);
+    Line line;
+    line.add(R"({"prompt_tokens":)").add(usage.prompt());
+    line.add(R"(,"completion_tokens":)").add(usage.output);
+    line.add(R"(,"total_tokens":)").add(usage.total());
+    line.add(R"(,"prompt_tokens_details":{"cached_tokens":)").add(usage.cache_read);
     if (usage.cache_write > 0) {
-        out += R"(,"cache_creation_tokens":)";
-        write_int(out, usage.cache_write);
+        line.add(R"(,"cache_creation_tokens":)").add(usage.cache_write);
     }
+    line.flush(out);
     write_unknown(out, tape, find_or_null(tape, raw, "prompt_tokens_details"), is_written_detail);
-    out += R"(},"completion_tokens_details":{"reasoning_tokens":)";
-    write_int(out, usage.reasoning);
+    line.add(R"(},"completion_tokens_details":{"reasoning_tokens":)").add(usage.reasoning);
+    line.flush(out);
     write_unknown(out, tape, find_or_null(tape, raw, "completion_tokens_details"),
                   is_written_detail);
-    out += '}';
+    line.add("}");
     if (usage.cache_read > 0 || usage.cache_write > 0) {
-        out += R"(,"cache_read_input_tokens":)";
-        write_int(out, usage.cache_read);
-        out += R"(,"cache_creation_input_tokens":)";
-        write_int(out, usage.cache_write);
+        line.add(R"(,"cache_read_input_tokens":)").add(usage.cache_read);
+        line.add(R"(,"cache_creation_input_tokens":)").add(usage.cache_write);
     }
+    line.flush(out);
     write_unknown(out, tape, raw, is_written);
     out += '}';
 }

@@ -7,8 +7,13 @@
 namespace belay::protocols {
 namespace {
 
+// No call has more tokens; what claims to is cut here, so that sums cannot overflow.
+constexpr int64_t kCountMax = 1'000'000'000'000;
+
 int64_t count_at(const Tape& tape, const Node& node) {
-    return node.type == json::Type::number ? std::max<int64_t>(0, tape.integer(node, 0)) : 0;
+    return node.type == json::Type::number
+               ? std::clamp<int64_t>(tape.integer(node, 0), 0, kCountMax)
+               : 0;
 }
 
 bool names_cache_write(std::string_view key) {
@@ -82,7 +87,7 @@ void read_row(const Tape& tape, const Node& row, Billed& billed) {
         return;
     }
     if (auto* at = billed_class(billed, tape.inside(*type))) {
-        *at = at->value_or(0) + count_at(tape, *count);
+        *at = std::min(kCountMax, at->value_or(0) + count_at(tape, *count));
     }
 }
 
@@ -94,7 +99,7 @@ Billed read_billed(const Tape& tape, const Node* copilot_usage) {
     for (const Node& node : tape.children(*copilot_usage)) {
         std::string_view key = tape.key(node);
         if (key == "total_nano_aiu" && node.type == json::Type::number) {
-            billed.cost = NanoCredits{count_at(tape, node)};
+            billed.cost = NanoCredits{std::max<int64_t>(0, tape.integer(node, 0))};
         } else if (key == "token_details") {
             for (const Node& row : tape.children(node)) {
                 read_row(tape, row, billed);
@@ -194,7 +199,9 @@ const Node* find_or_null(const Tape& tape, const Node* object, std::string_view 
     return object == nullptr ? nullptr : tape.find(*object, key);
 }
 
-int64_t count(const json::Value& value) { return std::max<int64_t>(0, value.as_int().value_or(0)); }
+int64_t count(const json::Value& value) {
+    return std::clamp<int64_t>(value.as_int().value_or(0), 0, kCountMax);
+}
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 #pragma once
-// The inside of AccountService: all state, changed on the control loop only. Files: core.cpp (state
-// and its publication, waiting), core_requests.cpp (what is asked of GitHub and what the answers
-// do). Nobody but service.cpp includes this.
+// The inside of AccountService: all state, changed on the control loop only. Files: core_wait.cpp
+// (reading and waiting), core.cpp (state and its publication), core_requests.cpp (what is asked of
+// GitHub and what the answers do). Nobody but service.cpp includes this.
 #include <atomic>
 #include <deque>
 #include <functional>

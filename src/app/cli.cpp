@@ -10,7 +10,8 @@
 namespace belay::app {
 namespace {
 
-constexpr std::string_view kHelp = R"(belay: your GitHub Copilot subscription as a local OpenAI-compatible API
+constexpr std::string_view kHelp =
+    R"(belay: your GitHub Copilot subscription as a local OpenAI-compatible API
 
   belay serve      the gateway on 127.0.0.1:4000, the sign-in page on :4001
   belay login      sign in to GitHub Copilot in this terminal
@@ -59,8 +60,8 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
             row[0] = i;
             for (size_t j = 1; j <= k.size(); ++j) {
                 const size_t above = row[j];
-                row[j] = std::min({row[j] + 1, row[j - 1] + 1,
-                                   diagonal + (word[i - 1] == k[j - 1] ? 0 : 1)});
+                row[j] = std::min(
+                    {row[j] + 1, row[j - 1] + 1, diagonal + (word[i - 1] == k[j - 1] ? 0 : 1)});
                 diagonal = above;
             }
         }

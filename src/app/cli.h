@@ -1,6 +1,6 @@
 #pragma once
-// The command line: one binary, one verb per job. Parses arguments, calls the verb, returns the exit
-// code: 0 good, 1 failed, 2 wrong usage, 78 (EX_CONFIG) a configuration that must not run.
+// The command line: one binary, one verb per job. Parses arguments, calls the verb, returns the
+// exit code: 0 good, 1 failed, 2 wrong usage, 78 (EX_CONFIG) a configuration that must not run.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,11 +20,12 @@ struct ServeOptions {
     std::optional<std::string> host;  // --host; else the file's, else 127.0.0.1
     std::optional<uint16_t> port;
     std::optional<uint16_t> auth_port;
-    size_t workers = 0;               // 0: one per core
+    size_t workers = 0;  // 0: one per core
     bool detailed_debug = false;
     bool demo = false;
-    bool published_on_loopback = false;  // in a container whose ports reach only the host's loopback
-    std::string ready_file;              // gets {"api":port,"auth":port} once ready
+    bool published_on_loopback =
+        false;               // in a container whose ports reach only the host's loopback
+    std::string ready_file;  // gets {"api":port,"auth":port} once ready
 };
 [[nodiscard]] Result<ServeOptions> parse_serve(const std::vector<std::string_view>& arguments);
 

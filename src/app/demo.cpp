@@ -24,8 +24,8 @@ Result<std::unique_ptr<Demo>> Demo::start() {
     ::mkdir(tokens.c_str(), 0700);
     const int fd = ::open((tokens + "/access-token").c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
     constexpr std::string_view kToken = "gho_sim_pro_plus";
-    const bool written = fd >= 0 && ::write(fd, kToken.data(), kToken.size()) ==
-                                        static_cast<ssize_t>(kToken.size());
+    const bool written =
+        fd >= 0 && ::write(fd, kToken.data(), kToken.size()) == static_cast<ssize_t>(kToken.size());
     if (fd >= 0) {
         ::close(fd);
     }
@@ -55,8 +55,8 @@ Env Demo::wrap(Env env) const {
         {"BELAY_DATA_DIR", home_ + "/data"},
         {"LITELLM_MASTER_KEY", "sk-1234"},
     };
-    return [set = std::move(set), env = std::move(env)](std::string_view name)
-               -> std::optional<std::string> {
+    return [set = std::move(set),
+            env = std::move(env)](std::string_view name) -> std::optional<std::string> {
         if (const auto found = set.find(name); found != set.end()) {
             return found->second;
         }

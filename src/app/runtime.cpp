@@ -47,8 +47,8 @@ net::ClientOptions read_client_options(const Env& env) {
         }
         at = end + 1;
     }
-    for (const std::string_view name : {"BELAY_CA_FILE", "NODE_EXTRA_CA_CERTS",
-                                        "REQUESTS_CA_BUNDLE"}) {
+    for (const std::string_view name :
+         {"BELAY_CA_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"}) {
         if (const auto file = env(name); file && !file->empty()) {
             options.ca_file = *file;
             break;

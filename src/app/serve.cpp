@@ -83,6 +83,20 @@ void configure_log(const ServeOptions& options, const Config& config, const Env&
     log::configure(out);
 }
 
+// "a,b,c" without empty items.
+std::vector<std::string> read_list(const std::optional<std::string>& text) {
+    std::vector<std::string> items;
+    const std::string all = text.value_or("");
+    for (size_t at = 0; at < all.size();) {
+        const size_t end = std::min(all.find(',', at), all.size());
+        if (end > at) {
+            items.push_back(all.substr(at, end - at));
+        }
+        at = end + 1;
+    }
+    return items;
+}
+
 // Size, time and inode of each file: what changes when an editor saves.
 std::string stamp(const std::vector<std::string>& files) {
     std::string out;
@@ -123,9 +137,9 @@ void expand_wildcard(routing::Table& table, const routing::Deployment& wildcard,
     const std::string prefix(wildcard.group, 0, wildcard.group.size() - 1);
     for (const auto& model : catalogue.models) {
         const std::string name = prefix + model.id;
-        const bool known = std::any_of(
-            table.deployments.begin(), table.deployments.end(),
-            [&](const auto& deployment) { return deployment->group == name; });
+        const bool known =
+            std::any_of(table.deployments.begin(), table.deployments.end(),
+                        [&](const auto& deployment) { return deployment->group == name; });
         if (known || !model.enabled()) {
             continue;
         }
@@ -155,9 +169,8 @@ std::shared_ptr<const routing::Table> enrich(const routing::Table& table,
         }
     }
     for (auto& deployment : out->deployments) {
-        const accounts::Model* model = deployment->provider == "github_copilot"
-                                           ? catalogue->find(deployment->model)
-                                           : nullptr;
+        const accounts::Model* model =
+            deployment->provider == "github_copilot" ? catalogue->find(deployment->model) : nullptr;
         if (model != nullptr) {
             auto better = std::make_shared<routing::Deployment>(*deployment);
             add_capabilities(*better, *model);
@@ -202,8 +215,8 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     TRY(service->decide_address(options, env));
     service->stamps_ = stamp(config.files);
 
-    const std::string data = store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"),
-                                                     env("HOME"));
+    const std::string data =
+        store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"), env("HOME"));
     auto dir = TRY(store::DataDir::open(data));
     service->ledger_ = TRY(store::SqliteLedger::open(std::move(dir)));
     service->control_ = TRY(ControlPlane::start(env));
@@ -233,8 +246,8 @@ Result<void> Service::decide_address(const ServeOptions& options, const Env& env
     log::remember_secret(master_key_.reveal() == kExampleKey ? "" : master_key_.reveal());
     example_key_ = master_key_.reveal() == kExampleKey;
     const bool weak = is_weak(master_key_.reveal());
-    const bool permitted = config.general.dangerously_permit_weak_or_unset_master_key ||
-                           options.published_on_loopback;
+    const bool permitted =
+        config.general.dangerously_permit_weak_or_unset_master_key || options.published_on_loopback;
     host_ = options.host.value_or(config.server.host.value_or("127.0.0.1"));
     if (reaches_only_this_machine(host_) || !weak || permitted) {
         return {};
@@ -273,18 +286,8 @@ void Service::publish() {
     snapshot->expand_wildcards = config->path.empty() || config->litellm.check_provider_endpoint;
     snapshot->always_include_stream_usage = config->litellm.always_include_stream_usage;
     snapshot->version = kVersion;
-    for (auto* list : {&snapshot->allowed_hosts, &snapshot->allowed_origins}) {
-        const std::string_view name = list == &snapshot->allowed_hosts ? "BELAY_ALLOWED_HOSTS"
-                                                                       : "BELAY_ALLOWED_ORIGINS";
-        const std::string text = env_(name).value_or("");
-        for (size_t at = 0; at < text.size();) {
-            const size_t end = std::min(text.find(',', at), text.size());
-            if (end > at) {
-                list->push_back(text.substr(at, end - at));
-            }
-            at = end + 1;
-        }
-    }
+    snapshot->allowed_hosts = read_list(env_("BELAY_ALLOWED_HOSTS"));
+    snapshot->allowed_origins = read_list(env_("BELAY_ALLOWED_ORIGINS"));
     snapshots_.publish(std::move(snapshot));
 }
 
@@ -375,10 +378,11 @@ Result<void> Service::listen() {
     api_port_ = TRY(api_->listen({host_, api_port_}, loops_->all()));
 
     admin::SigninOptions page;
+    page.hosts = read_list(env_("BELAY_ALLOWED_HOSTS"));
     page.api_url = "http://localhost:" + std::to_string(api_port_);
     page.store_text = env_("GITHUB_COPILOT_TOKEN_DIR").value_or("~/.config/litellm/github_copilot");
-    page_ = std::make_unique<admin::SigninPage>(admin::port_of(control_->account()),
-                                                system_clock(), std::move(page));
+    page_ = std::make_unique<admin::SigninPage>(admin::port_of(control_->account()), system_clock(),
+                                                std::move(page));
     page_handler_ = std::make_unique<admin::SigninHandler>(*page_);
     auth_ = std::make_unique<net::HttpServer>(net::ServerLimits{}, *page_handler_);
     auth_port_ = TRY(auth_->listen({host_, auth_port_}, {&(*loops_)[0]}));
@@ -486,7 +490,8 @@ int serve(const ServeOptions& asked) {
         }
         break;
     }
-    log::write(log::Level::info, "stopping", "stopping: running requests may finish (again to hurry)");
+    log::write(log::Level::info, "stopping",
+               "stopping: running requests may finish (again to hurry)");
     std::atomic<bool> hurry{false};
     std::thread second([&] {
         const timespec wait{0, 50'000'000};

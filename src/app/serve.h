@@ -28,7 +28,7 @@ class Service {
     Service& operator=(const Service&) = delete;
 
     Result<void> listen();
-    void reload(std::string_view why);   // any thread
+    void reload(std::string_view why);  // any thread
     // Until it is known whether the stored sign-in works, or patience ends.
     void wait_for_account(milliseconds patience) const;
     void drain(milliseconds grace, const std::atomic<bool>& hurry);

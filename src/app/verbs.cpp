@@ -132,8 +132,8 @@ int explain_verb(const std::vector<std::string_view>& arguments) {
             "belay explain needs the id of a request (header x-litellm-call-id), or --last"));
     }
     const Env env = process_env();
-    const std::string dir = store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"),
-                                                    env("HOME"));
+    const std::string dir =
+        store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"), env("HOME"));
     ledger::Entry entry;
     if (last) {
         auto found = store::find_last_entries(dir, 1);
@@ -182,7 +182,7 @@ int models_verb(const std::vector<std::string_view>& arguments) {
     }
     const auto view = (*control)->account().view();
     accounts::TableOptions options;
-    options.width = stdout_is_terminal() ? terminal_columns() : 120;
+    options.width = terminal_columns();
     options.billing = view->credits ? accounts::Billing::credits : accounts::Billing::requests;
     print(json ? accounts::render_models_json(**models)
                : accounts::render_models_table(**models, options));
@@ -229,9 +229,9 @@ int sim_verb(const std::vector<std::string_view>& arguments) {
     auto host = flags.take_value("--host");
     auto loops = flags.take_number("--loops", 1, 64);
     auto scenario = flags.take_value("--scenario");
-    for (const Error* error : {port ? nullptr : &port.error(), host ? nullptr : &host.error(),
-                               loops ? nullptr : &loops.error(),
-                               scenario ? nullptr : &scenario.error()}) {
+    for (const Error* error :
+         {port ? nullptr : &port.error(), host ? nullptr : &host.error(),
+          loops ? nullptr : &loops.error(), scenario ? nullptr : &scenario.error()}) {
         if (error != nullptr) {
             return wrong_usage(*error);
         }

@@ -47,17 +47,16 @@ bool contains(const std::vector<std::string>& list, std::string_view what) {
 
 }  // namespace
 
-PresentedKey find_key(const http::Head& head, std::string_view key_header,
-                      std::string_view query) {
+PresentedKey find_key(const http::Head& head, std::string_view key_header, std::string_view query) {
     if (!key_header.empty()) {
         if (const auto value = head.header(key_header); !value.empty()) {
             return {strip_bearer(value)};
         }
     }
     // One pass over the headers; the earliest place in LiteLLM's order wins.
-    static constexpr std::string_view kPlaces[] = {"x-litellm-api-key", "authorization", "api-key",
-                                                   "x-api-key", "x-goog-api-key",
-                                                   "ocp-apim-subscription-key"};
+    static constexpr std::string_view kPlaces[] = {
+        "x-litellm-api-key", "authorization",  "api-key",
+        "x-api-key",         "x-goog-api-key", "ocp-apim-subscription-key"};
     size_t best = std::size(kPlaces);
     std::string_view value;
     for (const auto& h : head.headers) {
@@ -88,7 +87,8 @@ PresentedKey find_key(const http::Head& head, std::string_view key_header,
 }
 
 std::optional<std::string> check_key(const PresentedKey& presented, const Snapshot& snapshot) {
-    const auto refuse = [](std::string_view message, std::string_view type, std::string_view param) {
+    const auto refuse = [](std::string_view message, std::string_view type,
+                           std::string_view param) {
         return error_envelope("Authentication Error, " + std::string(message), type, param, "401");
     };
     if (presented.malformed) {
@@ -134,8 +134,8 @@ std::optional<Foreign> check_browser(const http::Head& head,
     if (!host.empty() && !host_allowed(host, allowed_hosts)) {
         return Foreign{421, "This gateway does not serve the host '" +
                                 std::string(host_name(host)) +
-                                "'. Use localhost or an IP address, or list the name under "
-                                "general_settings.allowed_hosts"};
+                                "'. Use localhost or an IP address, or set "
+                                "BELAY_ALLOWED_HOSTS to a list that has it"};
     }
     const std::string_view origin = head.header("origin");
     if (origin.empty()) {
@@ -152,8 +152,8 @@ std::optional<Foreign> check_browser(const http::Head& head,
         return std::nullopt;
     }
     return Foreign{403, "Requests from the web page " + std::string(origin.substr(0, 128)) +
-                            " are refused. If it is yours, list it under "
-                            "general_settings.allowed_origins"};
+                            " are refused. If it is yours, set "
+                            "BELAY_ALLOWED_ORIGINS to a list that has it"};
 }
 
 std::string error_envelope(std::string_view message, std::string_view type, std::string_view param,

@@ -1,7 +1,7 @@
 #pragma once
-// Who calls: finds the key in all the places LiteLLM's clients put it, and judges it. Also the guard
-// that keeps foreign web pages out: Host against DNS rebinding, Origin against cross-site requests.
-// Pure.
+// Who calls: finds the key in all the places LiteLLM's clients put it, and judges it. Also the
+// guard that keeps foreign web pages out: Host against DNS rebinding, Origin against cross-site
+// requests. Pure.
 #include <optional>
 #include <string>
 #include <string_view>

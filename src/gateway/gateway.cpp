@@ -89,12 +89,12 @@ std::optional<net::HttpHandler::Refusal> Gateway::admit(const http::Head& head,
     const bool head_of_get = head.method == "HEAD" && routed.method == "GET";
     if (head.method == "OPTIONS" && !head.header("origin").empty()) {
         Refusal preflight = refuse(204, {});
-        preflight.headers = {
-            {"Access-Control-Allow-Origin", std::string(head.header("origin"))},
-            {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
-            {"Access-Control-Allow-Headers", std::string(head.header("access-control-request-headers"))},
-            {"Access-Control-Max-Age", "600"},
-            {"Vary", "Origin"}};
+        preflight.headers = {{"Access-Control-Allow-Origin", std::string(head.header("origin"))},
+                             {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                             {"Access-Control-Allow-Headers",
+                              std::string(head.header("access-control-request-headers"))},
+                             {"Access-Control-Max-Age", "600"},
+                             {"Vary", "Origin"}};
         return preflight;
     }
     if (head.method != routed.method && !head_of_get) {
@@ -104,8 +104,8 @@ std::optional<net::HttpHandler::Refusal> Gateway::admit(const http::Head& head,
     }
     if (!routed.is_public) {
         const size_t mark = head.target.find('?');
-        const auto query = mark == std::string_view::npos ? std::string_view()
-                                                          : head.target.substr(mark + 1);
+        const auto query =
+            mark == std::string_view::npos ? std::string_view() : head.target.substr(mark + 1);
         if (auto body = check_key(find_key(head, snapshot->key_header, query), *snapshot)) {
             Refusal refusal = refuse(401, std::move(*body));
             refusal.headers.emplace_back("WWW-Authenticate", "Bearer");
@@ -122,25 +122,36 @@ net::Task<void> Gateway::handle(net::HttpRequest& request, net::HttpResponder& r
     switch (routed.route) {
         case Route::chat:
         case Route::embeddings: {
-            Call call(services_, w, snapshot,
-                      routed.route == Route::chat ? protocols::Api::chat
-                                                  : protocols::Api::embeddings,
-                      request, reply);
+            Call call(
+                services_, w, snapshot,
+                routed.route == Route::chat ? protocols::Api::chat : protocols::Api::embeddings,
+                request, reply);
             co_await call.run(percent_decode(routed.model));
             co_return;
         }
-        case Route::models: co_await models(request, reply, {}, *snapshot); co_return;
-        case Route::model: co_await models(request, reply, routed.model, *snapshot); co_return;
-        case Route::health: co_await health(reply, *snapshot); co_return;
-        case Route::liveliness: co_await reply.send(200, kJson, R"("I'm alive!")"); co_return;
-        case Route::readiness: co_await readiness(reply); co_return;
+        case Route::models:
+            co_await models(request, reply, {}, *snapshot);
+            co_return;
+        case Route::model:
+            co_await models(request, reply, routed.model, *snapshot);
+            co_return;
+        case Route::health:
+            co_await health(reply, *snapshot);
+            co_return;
+        case Route::liveliness:
+            co_await reply.send(200, kJson, R"("I'm alive!")");
+            co_return;
+        case Route::readiness:
+            co_await readiness(reply);
+            co_return;
         case Route::responses_socket:
             // Codex falls back to plain HTTP at once on this status, and only on this one.
             co_await reply.send(426, kJson,
                                 error_envelope("WebSocket is not offered here: use POST",
                                                "invalid_request_error", {}, "426"));
             co_return;
-        case Route::unknown: break;
+        case Route::unknown:
+            break;
     }
     if (extra_ && co_await extra_(request, reply)) {
         co_return;
@@ -162,10 +173,11 @@ net::Task<void> Gateway::models(net::HttpRequest& request, net::HttpResponder& r
                 co_return;
             }
         }
-        co_await reply.send(404, kJson,
-                            error_envelope("The model '" + wanted +
-                                               "' does not exist here. GET /v1/models lists what does",
-                                           "invalid_request_error", "model", "404"));
+        co_await reply.send(
+            404, kJson,
+            error_envelope(
+                "The model '" + wanted + "' does not exist here. GET /v1/models lists what does",
+                "invalid_request_error", "model", "404"));
         co_return;
     }
     out = R"({"data":[)";

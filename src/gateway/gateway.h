@@ -47,6 +47,15 @@ struct Worker {
         std::string text;
     };
     std::vector<FixedLines> fixed_lines;
+    // The upstream address asked last, and how it is written down.
+    std::shared_ptr<const Url> last_base;
+    std::string last_origin;
+    // Records of finished calls: their strings keep their memory for the next ones.
+    struct Scratch {
+        ledger::SpendRecord record;
+        ledger::Trace trace;
+    };
+    std::vector<std::unique_ptr<Scratch>> spare;
 };
 
 // Other pages served on the same port (the sign-in page): asked when the path is none of the API's.

@@ -24,6 +24,7 @@ constexpr seconds kErrorBody{10};
 constexpr size_t kMaxErrorBody = 64 << 10;
 constexpr size_t kMaxPlainReply = 64 << 20;
 constexpr size_t kMaxFixedLines = 64;
+constexpr size_t kMaxSpare = 64;      // records kept for reuse, per loop
 constexpr size_t kMaxHeld = 1 << 20;  // handshake frames kept back before the first content
 
 std::optional<double> parse_seconds(std::string_view text) {
@@ -53,22 +54,48 @@ Outcome outcome_of(const Error& error) {
     outcome.status = error.upstream_status;
     outcome.retry_after = error.retry_after;
     switch (error.kind) {
-        case Kind::timeout: outcome.cause = Cause::timeout; break;
-        case Kind::cancelled: outcome.cause = Cause::cancelled; break;
-        case Kind::upstream_malformed: outcome.cause = Cause::malformed; break;
-        case Kind::too_large: outcome.cause = Cause::malformed; break;
+        case Kind::timeout:
+            outcome.cause = Cause::timeout;
+            break;
+        case Kind::cancelled:
+            outcome.cause = Cause::cancelled;
+            break;
+        case Kind::upstream_malformed:
+            outcome.cause = Cause::malformed;
+            break;
+        case Kind::too_large:
+            outcome.cause = Cause::malformed;
+            break;
         case Kind::unauthenticated:
-        case Kind::upstream_rejected: outcome.cause = Cause::auth; break;
-        case Kind::forbidden: outcome.cause = Cause::forbidden; break;
+        case Kind::upstream_rejected:
+            outcome.cause = Cause::auth;
+            break;
+        case Kind::forbidden:
+            outcome.cause = Cause::forbidden;
+            break;
         case Kind::invalid_request:
-        case Kind::unsupported: outcome.cause = Cause::bad_request; break;
-        case Kind::context_overflow: outcome.cause = Cause::context_too_long; break;
-        case Kind::content_refused: outcome.cause = Cause::content_refused; break;
-        case Kind::rate_limited: outcome.cause = Cause::rate_limited; break;
-        case Kind::budget_exhausted: outcome.cause = Cause::quota_month; break;
-        case Kind::not_found: outcome.cause = Cause::not_found; break;
+        case Kind::unsupported:
+            outcome.cause = Cause::bad_request;
+            break;
+        case Kind::context_overflow:
+            outcome.cause = Cause::context_too_long;
+            break;
+        case Kind::content_refused:
+            outcome.cause = Cause::content_refused;
+            break;
+        case Kind::rate_limited:
+            outcome.cause = Cause::rate_limited;
+            break;
+        case Kind::budget_exhausted:
+            outcome.cause = Cause::quota_month;
+            break;
+        case Kind::not_found:
+            outcome.cause = Cause::not_found;
+            break;
         case Kind::upstream_unavailable:
-        case Kind::internal: outcome.cause = Cause::connection; break;
+        case Kind::internal:
+            outcome.cause = Cause::connection;
+            break;
     }
     if (error.code == net::kStaleConnection) {
         outcome.cause = Cause::stale_connection;
@@ -80,10 +107,14 @@ Outcome outcome_of(const Error& error) {
 
 ledger::Api ledger_api(protocols::Api api) {
     switch (api) {
-        case protocols::Api::chat: return ledger::Api::chat;
-        case protocols::Api::responses: return ledger::Api::responses;
-        case protocols::Api::messages: return ledger::Api::messages;
-        case protocols::Api::embeddings: return ledger::Api::embeddings;
+        case protocols::Api::chat:
+            return ledger::Api::chat;
+        case protocols::Api::responses:
+            return ledger::Api::responses;
+        case protocols::Api::messages:
+            return ledger::Api::messages;
+        case protocols::Api::embeddings:
+            return ledger::Api::embeddings;
     }
     return ledger::Api::other;
 }
@@ -147,9 +178,28 @@ Call::Call(Services& services, Worker& worker, SnapshotPtr snapshot, protocols::
       snapshot_(std::move(snapshot)),
       client_(client),
       request_(request),
-      reply_(reply) {}
+      reply_(reply),
+      scratch_(take_scratch(worker)),
+      record_(scratch_->record),
+      trace_(scratch_->trace) {}
 
-Call::~Call() { reply_.on_client_gone(nullptr, nullptr); }
+Call::~Call() {
+    reply_.on_client_gone(nullptr, nullptr);
+    if (worker_.spare.size() < kMaxSpare) {
+        worker_.spare.push_back(std::move(scratch_));
+    }
+}
+
+std::unique_ptr<Worker::Scratch> Call::take_scratch(Worker& worker) {
+    if (worker.spare.empty()) {
+        return std::make_unique<Worker::Scratch>();
+    }
+    auto scratch = std::move(worker.spare.back());
+    worker.spare.pop_back();
+    scratch->record.clear();
+    scratch->trace.clear();
+    return scratch;
+}
 
 void Call::on_gone(void* self) {
     auto& call = *static_cast<Call*>(self);
@@ -252,7 +302,8 @@ void Call::read_request() {
                     header_stream_timeout_ = parse_seconds(h.value);
                 }
                 break;
-            default: break;
+            default:
+                break;
         }
     }
     if (record_.request_id.empty()) {
@@ -265,13 +316,14 @@ routing::Query Call::make_query() const {
     const auto& controls = facts.controls;
     routing::Query query;
     query.model = facts.model;
-    query.mode = client_ == protocols::Api::embeddings ? routing::Mode::embedding
-                                                       : routing::Mode::chat;
+    query.mode =
+        client_ == protocols::Api::embeddings ? routing::Mode::embedding : routing::Mode::chat;
     query.needs_tools = facts.tool_count > 0;
     query.needs_vision = facts.has_images;
     // Four bytes a token is the usual rule; base64 images say nothing about tokens.
-    query.prompt_tokens_estimate =
-        facts.has_images || facts.has_documents ? 0 : static_cast<int64_t>(request_.body.size() / 4);
+    query.prompt_tokens_estimate = facts.has_images || facts.has_documents
+                                       ? 0
+                                       : static_cast<int64_t>(request_.body.size() / 4);
     query.tags = controls.tags;
     query.tags.insert(query.tags.end(), record_.tags.begin(), record_.tags.end());
     query.fallbacks = to_targets(controls.fallbacks);
@@ -356,14 +408,22 @@ net::Task<Outcome> Call::attempt(Try& t) {
                 "and any OpenAI-compatible one by api_base"));
     }
     if (t.provider->needs_account()) {
-        auto got = co_await credential(t);
-        if (!got) {
-            co_return outcome_of(got.error());
+        if (services_.account != nullptr && !t.step.refresh_token) {
+            t.credential = services_.account->current(now());
         }
-        t.credential = std::move(*got);
+        if (t.credential == nullptr) {
+            auto got = co_await credential(t);
+            if (!got) {
+                co_return outcome_of(got.error());
+            }
+            t.credential = std::move(*got);
+        }
         t.catalogue = services_.account->catalogue();
         if (t.catalogue != nullptr) {
             t.model = t.catalogue->find(t.step.upstream_model);
+            if (t.model == nullptr) {
+                t.model = t.catalogue->find(t.provider->canonical_model(t.step.upstream_model));
+            }
         }
     }
     auto prepared = t.provider->prepare(job(t));
@@ -398,8 +458,7 @@ net::Task<Result<accounts::CredentialPtr>> Call::credential(const Try& t) {
     accounts::AccountService& account = *services_.account;
     const Mono deadline = now() + seconds(25);
     if (t.step.refresh_token) {
-        const auto before = account.current(now());
-        const uint64_t generation = before ? before->generation : 0;
+        const uint64_t generation = refused_generation_;
         const auto& outcomes = routing::outcomes(*asked_->plan);
         if (!outcomes.empty() && outcomes.back().cause == Cause::wrong_host) {
             co_return co_await account.refresh_after_421(generation, deadline);
@@ -556,10 +615,16 @@ net::Task<Outcome> Call::refused(Try& t, net::Exchange& exchange) {
 }
 
 net::Task<Outcome> Call::answer_plain(Try& t, net::Exchange& exchange) {
-    std::string body;
-    auto read = co_await exchange.read_all(body, kMaxPlainReply, first_byte_deadline(t));
-    if (!read) {
-        co_return outcome_of(read.error());
+    std::string gathered;
+    std::string_view body;
+    if (const auto whole = exchange.take_whole()) {
+        body = *whole;
+    } else {
+        auto read = co_await exchange.read_all(gathered, kMaxPlainReply, first_byte_deadline(t));
+        if (!read) {
+            co_return outcome_of(read.error());
+        }
+        body = gathered;
     }
     protocols::ReplyOptions options;
     options.model = shown_model(t);
@@ -572,14 +637,14 @@ net::Task<Outcome> Call::answer_plain(Try& t, net::Exchange& exchange) {
         if (converted.error().kind == Kind::upstream_malformed) {
             routing::ReplyFacts empty;
             empty.status = 200;
-            empty.body = std::string_view(body).substr(0, kMaxErrorBody);
+            empty.body = body.substr(0, kMaxErrorBody);
             Outcome outcome = routing::classify(empty, services_.clock.wall());
             co_return outcome.cause == Cause::success ? outcome_of(converted.error()) : outcome;
         }
         routing::ReplyFacts facts;
         facts.status = 200;
         facts.path = protocols::api_path(t.prepared.api);
-        facts.body = std::string_view(body).substr(0, kMaxErrorBody);
+        facts.body = body.substr(0, kMaxErrorBody);
         Outcome outcome = routing::classify(facts, services_.clock.wall());
         co_return outcome.cause == Cause::success ? outcome_of(converted.error()) : outcome;
     }
@@ -731,8 +796,8 @@ net::Task<Outcome> Call::end_stream(protocols::ReplyStream& stream, net::Exchang
     co_return Outcome{};
 }
 
-// Before the commit point nothing was sent, and the chain goes on. After it the client is told in its
-// own protocol, without an end mark.
+// Before the commit point nothing was sent, and the chain goes on. After it the client is told in
+// its own protocol, without an end mark.
 net::Task<Outcome> Call::break_stream(std::string& out, Outcome outcome) {
     if (!committed_) {
         record_.usage = {};
@@ -784,8 +849,9 @@ net::Task<Outcome> Call::answer_mock(Try& t) {
     answered_ = true;
     if (stream_) {
         std::string out;
-        sse::write_data(out, head + R"(,"object":"chat.completion.chunk","choices":[{"index":0,)"
-                                    R"("delta":{"role":"assistant","content":)" +
+        sse::write_data(out, head +
+                                 R"(,"object":"chat.completion.chunk","choices":[{"index":0,)"
+                                 R"("delta":{"role":"assistant","content":)" +
                                  quoted + "}}]}");
         sse::write_data(out, head + R"(,"object":"chat.completion.chunk","choices":[{"index":0,)"
                                     R"("delta":{},"finish_reason":"stop"}]})");
@@ -795,11 +861,12 @@ net::Task<Outcome> Call::answer_mock(Try& t) {
         co_return Outcome{};
     }
     const std::string body =
-        head + R"(,"object":"chat.completion","choices":[{"index":0,"finish_reason":"stop",)"
-               R"("message":{"role":"assistant","content":)" +
+        head +
+        R"(,"object":"chat.completion","choices":[{"index":0,"finish_reason":"stop",)"
+        R"("message":{"role":"assistant","content":)" +
         quoted + R"(}}],"usage":{"prompt_tokens":)" + std::to_string(record_.usage.input) +
-        R"(,"completion_tokens":)" + std::to_string(record_.usage.output) +
-        R"(,"total_tokens":)" + std::to_string(record_.usage.total()) + "}}";
+        R"(,"completion_tokens":)" + std::to_string(record_.usage.output) + R"(,"total_tokens":)" +
+        std::to_string(record_.usage.total()) + "}}";
     (void)co_await reply_.send_raw(200, reply_lines(t, "application/json"), body);
     co_return Outcome{};
 }
@@ -898,23 +965,19 @@ int64_t Call::elapsed_us() const {
 void Call::begin_trace(const Try& t) {
     ++attempts_made_;
     const auto& deployment = *t.step.deployment;
-    ledger::Attempt tried;
-    tried.group = t.step.group;
-    tried.deployment_id = deployment.id;
-    tried.model = t.step.upstream_model;
-    tried.start_us = elapsed_us();
+    const int64_t start_us = elapsed_us();
     if (attempts_made_ == 1) {
-        record_.queue_us = tried.start_us;
+        record_.queue_us = start_us;
     } else {
         trace_.attempts.back().decision =
             t.step.group != trace_.attempts.back().group ? "next in chain: " + t.step.group
             : t.step.refresh_token                       ? "refresh the token and replay"
             : t.step.switch_endpoint                     ? "use the model's other API"
-            : !t.step.strip.empty()                      ? "drop " + t.step.strip.back() + " and replay"
-                                                         : "try again";
+            : !t.step.strip.empty() ? "drop " + t.step.strip.back() + " and replay"
+                                    : "try again";
     }
     if (trace_.attempts.size() < ledger::kMaxAttempts) {
-        trace_.attempts.push_back(std::move(tried));
+        trace_.attempts.emplace_back().start_us = start_us;
     }
     record_.model_group = t.step.group;
     record_.deployment_id = deployment.id;
@@ -926,27 +989,45 @@ void Call::end_trace(const Try& t, const Outcome& outcome) {
     auto& tried = trace_.attempts.back();
     tried.api = record_.api;
     tried.end_us = elapsed_us();
+    record_.first_byte_us = tried.first_byte_us;
+    record_.upstream_request_id = tried.upstream_request_id;
+    if (t.api_known) {
+        note_base(t);
+        if (outcome.cause == Cause::wrong_endpoint) {
+            refused_api_ = t.prepared.api;
+        }
+    }
+    if (t.credential != nullptr && outcome.cause != Cause::success) {
+        refused_generation_ = t.credential->generation;
+    }
+    // What the record says of its only attempt is not written twice.
+    if (outcome.cause == Cause::success && attempts_made_ == 1) {
+        return;
+    }
+    tried.group = t.step.group;
+    tried.deployment_id = t.step.deployment->id;
+    tried.model = t.step.upstream_model;
     tried.cause = routing::cause_name(outcome.cause);
     if (outcome.status != 0) {
         tried.status = outcome.status;
     }
     tried.message = outcome.message.substr(0, ledger::kMaxErrorMessage);
-    record_.first_byte_us = tried.first_byte_us;
-    record_.upstream_request_id = tried.upstream_request_id;
     if (outcome.cause != Cause::success && record_.fallback_reason.empty()) {
         record_.fallback_reason = tried.cause;
     }
-    if (t.api_known) {
-        record_.api_base = t.prepared.base->origin();
-        if (outcome.cause == Cause::wrong_endpoint) {
-            refused_api_ = t.prepared.api;
-        }
+}
+
+void Call::note_base(const Try& t) {
+    if (worker_.last_base != t.prepared.base) {
+        worker_.last_base = t.prepared.base;
+        worker_.last_origin = t.prepared.base->origin();
     }
+    record_.api_base = worker_.last_origin;
 }
 
 void Call::settle(const Try& t) {
     if (t.api_known) {
-        record_.api_base = t.prepared.base->origin();
+        note_base(t);
     }
     std::optional<chat::PriceCard> live;
     std::optional<chat::PriceCard> shipped;
@@ -959,9 +1040,9 @@ void Call::settle(const Try& t) {
                                          t.step.deployment->base_model);
         }
     }
-    const auto cost = ledger::cost_of(record_.usage,
-                                      t.step.deployment->price ? &*t.step.deployment->price : nullptr,
-                                      live ? &*live : nullptr, shipped ? &*shipped : nullptr);
+    const auto cost = ledger::cost_of(
+        record_.usage, t.step.deployment->price ? &*t.step.deployment->price : nullptr,
+        live ? &*live : nullptr, shipped ? &*shipped : nullptr);
     record_.cost = cost.amount;
     record_.cost_source = cost.source;
     if (t.credential != nullptr && record_.initiator == ledger::Initiator::user) {
@@ -990,9 +1071,8 @@ void Call::keep_facts() {
     if (asked_->plan == nullptr) {
         return;
     }
-    const auto& seen = routing::considered(*asked_->plan);
-    if (seen.size() > 1 || trace_.attempts.empty()) {
-        for (const auto& c : seen) {
+    if (!routing::only_first_taken(*asked_->plan) || trace_.attempts.empty()) {
+        for (const auto& c : routing::considered(*asked_->plan)) {
             trace_.candidates.push_back({c.group, c.deployment_id, c.model, c.verdict});
         }
     }
@@ -1005,6 +1085,12 @@ void Call::finish_record() {
     }
     if (asked_ != nullptr) {
         keep_facts();
+    }
+    if (trace_.attempts.size() == 1 && trace_.attempts[0].group.empty() &&
+        !(trace_.candidates.empty() && trace_.warnings.empty())) {
+        trace_.attempts[0].group = record_.model_group;
+        trace_.attempts[0].deployment_id = record_.deployment_id;
+        trace_.attempts[0].model = record_.upstream_model;
     }
     services_.ledger.append(record_, trace_);
     if (services_.on_record) {

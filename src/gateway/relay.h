@@ -77,6 +77,8 @@ class Call {
     [[nodiscard]] Mono first_byte_deadline(const Try& t) const;
     [[nodiscard]] std::optional<double> limit_seconds(const Try& t) const;
     void note_quota(const http::Head& head, bool always);
+    [[nodiscard]] static std::unique_ptr<Worker::Scratch> take_scratch(Worker& worker);
+    void note_base(const Try& t);
     void begin_trace(const Try& t);
     void end_trace(const Try& t, const routing::Outcome& outcome);
     void settle(const Try& t);
@@ -93,8 +95,9 @@ class Call {
     net::HttpRequest& request_;
     net::HttpResponder& reply_;
     std::unique_ptr<Asked> asked_;
-    ledger::SpendRecord record_;
-    ledger::Trace trace_;
+    std::unique_ptr<Worker::Scratch> scratch_;
+    ledger::SpendRecord& record_;
+    ledger::Trace& trace_;
     std::optional<double> header_timeout_;
     std::optional<double> header_stream_timeout_;
     net::Exchange* running_ = nullptr;  // cancelled when the client goes away
@@ -107,6 +110,7 @@ class Call {
     bool answered_ = false;  // the client has its last byte, good or bad
     bool gone_ = false;
     std::optional<protocols::Api> refused_api_;  // the last one that does not serve its model
+    uint64_t refused_generation_ = 0;            // of the credential of the last failed attempt
     int attempts_made_ = 0;
     Mono attempt_started_{};
 };

@@ -20,13 +20,13 @@ struct Snapshot {
     std::vector<std::string> allowed_origins;  // exact, for browsers
     bool expand_wildcards = false;             // /v1/models lists what a wildcard stands for
     bool always_include_stream_usage = false;
-    std::string version;                       // of the program
+    std::string version;  // of the program
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
-// Where the current one is found. publish() from any thread; look() costs one atomic load as long as
-// nothing has changed.
+// Where the current one is found. publish() from any thread; look() costs one atomic load as long
+// as nothing has changed.
 class SnapshotStore {
   public:
     struct Seen {  // one per loop

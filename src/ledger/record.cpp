@@ -45,4 +45,28 @@ Initiator parse_initiator(std::string_view name) {
     return value_in(kInitiators, name, Initiator::unknown);
 }
 
+void SpendRecord::clear() {
+    for (std::string* text :
+         {&request_id, &asked, &model_group, &deployment_id, &provider, &upstream_model, &api_base,
+          &error_code, &error_message, &key_fingerprint, &key_alias, &user, &end_user, &session_id,
+          &user_agent, &fallback_reason, &upstream_request_id}) {
+        text->clear();
+    }
+    tags.clear();
+    call_type = CallType::other;
+    client_api = api = Api::other;
+    status = Status::failure;
+    http_status = 0;
+    error_kind.reset();
+    stream = false;
+    received_ms = queue_us = first_byte_us = first_token_us = total_us = 0;
+    usage = {};
+    cost = {};
+    cost_source = chat::CostSource::unknown;
+    premium_milli = 0;
+    attempted_retries = attempted_fallbacks = 0;
+    initiator = Initiator::unknown;
+    cache_hit = usage_estimated = false;
+}
+
 }  // namespace belay::ledger

@@ -90,6 +90,8 @@ struct SpendRecord {
     bool usage_estimated = false;  // the upstream gave no usage; tokens are counted here
 
     bool operator==(const SpendRecord&) const = default;
+    // Ready for the next request; strings and vectors keep their memory.
+    void clear();
 };
 
 inline constexpr size_t kMaxText = 256;          // bytes kept of an identifier

@@ -154,6 +154,15 @@ Trace trace_from(const SpendRecord& record, int64_t end_us) {
     return trace;
 }
 
+namespace {
+
+// The relay leaves out what the record says of its only attempt.
+bool as_recorded(const std::string& said, const std::string& recorded) {
+    return said.empty() || said == recorded;
+}
+
+}  // namespace
+
 bool follows_from(const Trace& trace, const SpendRecord& record) {
     if (trace.attempts.size() != 1 || !trace.candidates.empty() || !trace.warnings.empty() ||
         !trace.final_outcome.empty()) {
@@ -163,8 +172,9 @@ bool follows_from(const Trace& trace, const SpendRecord& record) {
     return attempt.start_us == record.queue_us && attempt.first_byte_us == record.first_byte_us &&
            attempt.status == record.http_status && attempt.api == record.api &&
            attempt.cause == "success" && attempt.message.empty() && attempt.decision.empty() &&
-           attempt.deployment_id == record.deployment_id &&
-           attempt.model == record.upstream_model && attempt.group == record.model_group &&
+           as_recorded(attempt.deployment_id, record.deployment_id) &&
+           as_recorded(attempt.model, record.upstream_model) &&
+           as_recorded(attempt.group, record.model_group) &&
            attempt.upstream_request_id == record.upstream_request_id && trace.asked == record.asked;
 }
 

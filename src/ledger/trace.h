@@ -30,6 +30,7 @@ struct Candidate {
     bool operator==(const Candidate&) const = default;
 };
 
+// Group, deployment and model may be left out of a request's only attempt: they are the record's.
 struct Attempt {
     std::string group;
     std::string deployment_id;

@@ -3,6 +3,4 @@
 
 #include "app/cli.h"
 
-int main(int argc, char** argv) {
-    return belay::app::run({argv + 1, argv + argc});
-}
+int main(int argc, char** argv) { return belay::app::run({argv + 1, argv + argc}); }

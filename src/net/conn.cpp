@@ -32,9 +32,13 @@ ssize_t Conn::try_read(char* data, size_t size) {
         }
         switch (SSL_get_error(ssl_, n)) {
             case SSL_ERROR_WANT_READ:
-            case SSL_ERROR_WANT_WRITE: readable_ = false; return kBlocked;
-            case SSL_ERROR_ZERO_RETURN: return 0;
-            default: return kFailed;
+            case SSL_ERROR_WANT_WRITE:
+                readable_ = false;
+                return kBlocked;
+            case SSL_ERROR_ZERO_RETURN:
+                return 0;
+            default:
+                return kFailed;
         }
     }
     while (true) {
@@ -63,15 +67,18 @@ ssize_t Conn::try_write(std::string_view data) {
     }
     if (ssl_ != nullptr) {
         ERR_clear_error();
-        const int n = SSL_write(ssl_, data.data(),
-                                static_cast<int>(std::min<size_t>(data.size(), INT_MAX)));
+        const int n =
+            SSL_write(ssl_, data.data(), static_cast<int>(std::min<size_t>(data.size(), INT_MAX)));
         if (n > 0) {
             return n;
         }
         switch (SSL_get_error(ssl_, n)) {
             case SSL_ERROR_WANT_READ:
-            case SSL_ERROR_WANT_WRITE: writable_ = false; return kBlocked;
-            default: return kFailed;
+            case SSL_ERROR_WANT_WRITE:
+                writable_ = false;
+                return kBlocked;
+            default:
+                return kFailed;
         }
     }
     while (true) {

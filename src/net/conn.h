@@ -43,7 +43,8 @@ class Conn final : public Watched {
     [[nodiscard]] Readable readable(Mono deadline) { return {*this, deadline}; }
 
     // co_await write_all(bytes, deadline): Wake::ready when every byte was taken by the socket,
-    // timeout when it stalled, cancelled when the connection failed. The bytes must live until then.
+    // timeout when it stalled, cancelled when the connection failed. The bytes must live until
+    // then.
     struct WriteAll {
         Conn& conn;
         std::string_view data;

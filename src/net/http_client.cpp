@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 namespace belay::net {
@@ -41,7 +42,11 @@ int keep_session(SSL* ssl, SSL_SESSION* session) {
     return 1;  // the reference is ours now
 }
 
-void append_number(std::string& out, uint64_t n) { out += std::to_string(n); }
+void append_number(std::string& out, uint64_t n) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, n).ptr;
+    out.append(digits, static_cast<size_t>(end - digits));
+}
 
 }  // namespace
 
@@ -119,10 +124,11 @@ struct HttpClient::Idle {
 };
 
 struct HttpClient::Pool {
-    Url url;  // origin only
+    Url url;                // origin only
+    std::string host_line;  // "Host: ...\r\n"
     SessionSlot session;
-    std::vector<std::unique_ptr<Idle>> idle;  // newest last
-    std::vector<std::unique_ptr<Idle>> spare; // holders without a connection, for reuse
+    std::vector<std::unique_ptr<Idle>> idle;   // newest last
+    std::vector<std::unique_ptr<Idle>> spare;  // holders without a connection, for reuse
 };
 
 void HttpClient::Idle::drop() {
@@ -162,6 +168,7 @@ HttpClient::Pool& HttpClient::pool_for(const Url& url) {
     pool->url.tls = url.tls;
     pool->url.host = url.host;
     pool->url.port = url.port;
+    pool->host_line = "Host: " + url.host_header() + "\r\n";
     pools_.push_back(std::move(pool));
     return *pools_.back();
 }
@@ -232,10 +239,9 @@ Task<Result<std::unique_ptr<Conn>>> HttpClient::connect_tcp(const std::string& h
         for (size_t j = i + 1; j < addresses.size(); ++j) {
             other_family = other_family || addresses[j].v6() != address.v6();
         }
-        const Mono limit =
-            other_family ? std::min(until, loop_.now() + milliseconds(250)) : until;
-        const int fd = socket(address.storage.ss_family,
-                              SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        const Mono limit = other_family ? std::min(until, loop_.now() + milliseconds(250)) : until;
+        const int fd =
+            socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0) {
             reason = std::strerror(errno);
             continue;
@@ -270,9 +276,9 @@ Task<Result<std::unique_ptr<Conn>>> HttpClient::connect_tcp(const std::string& h
         }
         co_return conn;
     }
-    co_return upstream_error(Kind::upstream_unavailable,
-                             "Connection error. Could not connect to " + host + ":" +
-                                 std::to_string(port) + ": " + reason);
+    co_return upstream_error(Kind::upstream_unavailable, "Connection error. Could not connect to " +
+                                                             host + ":" + std::to_string(port) +
+                                                             ": " + reason);
 }
 
 Task<Result<std::unique_ptr<Conn>>> HttpClient::connect(const Url& url, Pool& pool, Mono deadline,
@@ -285,13 +291,12 @@ Task<Result<std::unique_ptr<Conn>>> HttpClient::connect(const Url& url, Pool& po
     }
     auto conn = std::move(*tcp);
     if (proxy != nullptr) {
-        const std::string where = (url.host.find(':') != std::string::npos
-                                       ? "[" + url.host + "]"
-                                       : url.host) + ":" + std::to_string(url.port);
+        const std::string where =
+            (url.host.find(':') != std::string::npos ? "[" + url.host + "]" : url.host) + ":" +
+            std::to_string(url.port);
         const std::string hello = "CONNECT " + where + " HTTP/1.1\r\nHost: " + where + "\r\n\r\n";
         if (co_await conn->write_all(hello, deadline) != Wake::ready) {
-            co_return upstream_error(Kind::upstream_unavailable,
-                                     "the proxy closed the connection");
+            co_return upstream_error(Kind::upstream_unavailable, "the proxy closed the connection");
         }
         std::string reply;
         http::Head head;
@@ -314,7 +319,8 @@ Task<Result<std::unique_ptr<Conn>>> HttpClient::connect(const Url& url, Pool& po
                 continue;
             }
             if (http::parse_response(reply, http::kUpstreamLimits, "CONNECT", head, error) !=
-                    http::Parse::done || head.status / 100 != 2) {
+                    http::Parse::done ||
+                head.status / 100 != 2) {
                 co_return upstream_error(Kind::upstream_unavailable,
                                          "the proxy refused to connect to " + url.host);
             }
@@ -329,9 +335,9 @@ Task<Result<std::unique_ptr<Conn>>> HttpClient::connect(const Url& url, Pool& po
                                     "https upstream can be used: install ca-certificates or set "
                                     "SSL_CERT_FILE");
         }
-        auto done = co_await conn->start_tls(
-            tls, url.host, pool.session.session,
-            std::min(deadline, loop_.now() + context_->options().tls));
+        auto done =
+            co_await conn->start_tls(tls, url.host, pool.session.session,
+                                     std::min(deadline, loop_.now() + context_->options().tls));
         if (!done) {
             co_return std::move(done).error();
         }
@@ -391,9 +397,7 @@ Task<Result<void>> Exchange::send(const Url& url, Request request, Mono deadline
     buffer_.reserve(request.target.size() + request.header_lines.size() + url.host.size() + 96 +
                     (copy_body ? request.body.size() : 0));
     http::write_request_line(buffer_, request.method, request.target);
-    buffer_ += "Host: ";
-    buffer_ += url.host_header();
-    buffer_ += "\r\n";
+    buffer_ += pool_->host_line;
     buffer_ += request.header_lines;
     if (!request.body.empty() || request.method == "POST") {
         buffer_ += "Content-Length: ";
@@ -424,6 +428,7 @@ Task<Result<void>> Exchange::send(const Url& url, Request request, Mono deadline
 Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline) {
     first_byte_at_ = Mono{};
     http::ParseError error;
+    head_.headers.reserve(24);  // grown once: upstreams send a dozen or two
     while (true) {
         const ssize_t n = conn_->try_read(client_.loop_.scratch(), Loop::kScratch);
         if (n == Conn::kBlocked) {
@@ -470,8 +475,8 @@ Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline
     chunks_.reset();
     left_ = head_.content_length;
     reusable_ = head_.keep_alive && head_.body != http::BodyKind::until_close;
-    ended_ = head_.body == http::BodyKind::none ||
-             (head_.body == http::BodyKind::length && left_ == 0);
+    ended_ =
+        head_.body == http::BodyKind::none || (head_.body == http::BodyKind::length && left_ == 0);
     const std::string_view coding = head_.header("content-encoding");
     if (!coding.empty() && !http::iequals(coding, "identity")) {
         if (http::iequals(coding, "gzip") || http::iequals(coding, "x-gzip") ||
@@ -490,8 +495,11 @@ Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline
 Result<std::string_view> Exchange::decode(char* data, size_t size) {
     std::string_view body;
     switch (head_.body) {
-        case http::BodyKind::none: break;
-        case http::BodyKind::until_close: body = {data, size}; break;
+        case http::BodyKind::none:
+            break;
+        case http::BodyKind::until_close:
+            body = {data, size};
+            break;
         case http::BodyKind::length: {
             const size_t take = static_cast<size_t>(std::min<uint64_t>(left_, size));
             body = {data, take};
@@ -603,6 +611,19 @@ Task<Result<void>> Exchange::read_all(std::string& into, size_t max, Mono deadli
         }
         into.append(*piece);
     }
+}
+
+std::optional<std::string_view> Exchange::take_whole() {
+    const size_t have = buffer_.size() - leftover_;
+    if (head_.body != http::BodyKind::length || inflater_ != nullptr || have != left_) {
+        return std::nullopt;
+    }
+    const std::string_view body = std::string_view(buffer_).substr(leftover_);
+    leftover_ = buffer_.size();
+    left_ = 0;
+    ended_ = true;
+    finish(reusable_);
+    return body;
 }
 
 void Exchange::release_head() {

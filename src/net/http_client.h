@@ -1,7 +1,8 @@
 #pragma once
-// The HTTP/1.1 client: one per loop, with a pool of kept-alive connections per origin. An Exchange is
-// one request and its reply, read piece by piece; it never retries, never follows redirects and knows
-// nothing of what it carries. ClientContext is what all loops share: TLS settings, resolver, proxy.
+// The HTTP/1.1 client: one per loop, with a pool of kept-alive connections per origin. An Exchange
+// is one request and its reply, read piece by piece; it never retries, never follows redirects and
+// knows nothing of what it carries. ClientContext is what all loops share: TLS settings, resolver,
+// proxy.
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,13 +26,13 @@ struct ClientOptions {
     milliseconds resolve{5'000};
     milliseconds connect{3'000};
     milliseconds tls{5'000};
-    milliseconds idle{25'000};         // how long an unused connection is kept
-    size_t idle_per_origin = 512;      // per loop
+    milliseconds idle{25'000};     // how long an unused connection is kept
+    size_t idle_per_origin = 512;  // per loop
     http::HeadLimits head = http::kUpstreamLimits;
-    std::string ca_file;               // trusted beside the system's
-    std::optional<Url> https_proxy;    // for https upstreams, by CONNECT
-    std::optional<Url> http_proxy;     // for http upstreams, by CONNECT too
-    std::vector<std::string> no_proxy; // host suffixes; "*" = none
+    std::string ca_file;                // trusted beside the system's
+    std::optional<Url> https_proxy;     // for https upstreams, by CONNECT
+    std::optional<Url> http_proxy;      // for http upstreams, by CONNECT too
+    std::vector<std::string> no_proxy;  // host suffixes; "*" = none
 };
 
 // Shared by all loops; thread-safe.
@@ -41,8 +42,8 @@ class ClientContext {
     ~ClientContext();
     [[nodiscard]] const ClientOptions& options() const { return options_; }
     [[nodiscard]] Resolver& resolver() { return resolver_; }
-    // Made at the first use: reading the system's certificates costs milliseconds and memory. nullptr
-    // when no certificate can be trusted.
+    // Made at the first use: reading the system's certificates costs milliseconds and memory.
+    // nullptr when no certificate can be trusted.
     [[nodiscard]] ssl_ctx_st* tls();
     [[nodiscard]] const Url* proxy_for(const Url& url) const;
 
@@ -100,8 +101,9 @@ class Exchange {
         bool fresh_connection = false;  // not one from the pool
     };
     // Connects (or reuses), sends, and returns when the reply's head is here. `url` and the views
-    // must live until then. Errors: upstream_unavailable (connect, TLS, reset; code kStaleConnection
-    // when a reused connection died before a reply byte), timeout, upstream_malformed, cancelled.
+    // must live until then. Errors: upstream_unavailable (connect, TLS, reset; code
+    // kStaleConnection when a reused connection died before a reply byte), timeout,
+    // upstream_malformed, cancelled.
     Task<Result<void>> send(const Url& url, Request request, Mono deadline);
     [[nodiscard]] const http::Head& head() const { return head_; }
     [[nodiscard]] Mono first_byte_at() const { return first_byte_at_; }
@@ -112,6 +114,9 @@ class Exchange {
     Task<Result<std::string_view>> read(Mono deadline);
     // The rest of the body, at most `max` bytes (else too_large).
     Task<Result<void>> read_all(std::string& into, size_t max, Mono deadline);
+    // The whole body, when all of it has come with the head and needs no decoding: no copy, no
+    // wait. The exchange is over then; the view lives as long as the exchange.
+    [[nodiscard]] std::optional<std::string_view> take_whole();
     // Frees the head's text (its views die). For streams that stay open long.
     void release_head();
 
@@ -128,13 +133,13 @@ class Exchange {
     HttpClient& client_;
     HttpClient::Pool* pool_ = nullptr;
     std::unique_ptr<Conn> conn_;
-    std::string buffer_;       // the head and what came with it
-    size_t leftover_ = 0;      // where unread body bytes begin in buffer_; size() when none
+    std::string buffer_;   // the head and what came with it
+    size_t leftover_ = 0;  // where unread body bytes begin in buffer_; size() when none
     http::Head head_;
     http::ChunkedReader chunks_;
     std::unique_ptr<Inflater> inflater_;
     std::string inflated_;
-    uint64_t left_ = 0;        // of a sized body
+    uint64_t left_ = 0;  // of a sized body
     Mono first_byte_at_{};
     bool reused_ = false;
     bool ended_ = false;

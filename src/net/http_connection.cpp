@@ -90,7 +90,7 @@ Task<void> HttpConnection::serve() {
             finish_request();
             continue;
         }
-        if (head_.body != http::BodyKind::none) {
+        if (!take_body(request)) {
             const Got got = co_await read_body(request);
             if (got != Got::yes) {
                 break;
@@ -98,8 +98,8 @@ Task<void> HttpConnection::serve() {
         }
         request.path = head_.target.substr(0, path->size());
         const size_t mark = head_.target.find('?');
-        request.query = mark == std::string_view::npos ? std::string_view()
-                                                       : head_.target.substr(mark + 1);
+        request.query =
+            mark == std::string_view::npos ? std::string_view() : head_.target.substr(mark + 1);
         server_.in_flight_.fetch_add(1, std::memory_order_relaxed);
         {
             HttpResponder responder(*this);
@@ -214,9 +214,23 @@ bool HttpConnection::reparse_head() {
     return http::parse_request(in_, server_.limits_.head, head_, error) == http::Parse::done;
 }
 
+// The usual request's body has come with its head: nothing to wait for.
+bool HttpConnection::take_body(HttpRequest& request) {
+    if (head_.body == http::BodyKind::none) {
+        return true;
+    }
+    const uint64_t size = head_.content_length;
+    if (head_.body != http::BodyKind::length || size > server_.limits_.body ||
+        in_.size() < head_.size + size) {
+        return false;
+    }
+    request_size_ = head_.size + size;
+    request.body = std::string_view(in_).substr(head_.size, size);
+    return true;
+}
+
 std::string HttpConnection::too_large() const {
-    return "the request body is larger than " + std::to_string(server_.limits_.body >> 20) +
-           " MiB";
+    return "the request body is larger than " + std::to_string(server_.limits_.body >> 20) + " MiB";
 }
 
 Task<HttpConnection::Got> HttpConnection::read_body(HttpRequest& request) {
@@ -253,8 +267,7 @@ Task<HttpConnection::Got> HttpConnection::read_sized_body(HttpRequest& request) 
         const Mono started = loop_.now();
         while (in_.size() < request_size_) {
             const auto earned = seconds((in_.size() - head_size) >> 10);
-            const bool more =
-                co_await read_more(in_, started + milliseconds(10'000) + earned);
+            const bool more = co_await read_more(in_, started + milliseconds(10'000) + earned);
             if (!more) {
                 if (timed_out_) {
                     co_await refuse(408, "the request body did not arrive in time");

@@ -30,6 +30,7 @@ class HttpConnection {
     enum class Got : uint8_t { yes, closed, refused };
 
     Task<Got> read_head();
+    [[nodiscard]] bool take_body(HttpRequest& request);
     Task<Got> read_body(HttpRequest& request);
     Task<Got> read_sized_body(HttpRequest& request);
     Task<Got> read_chunked_body(HttpRequest& request);
@@ -57,10 +58,10 @@ class HttpConnection {
     uint16_t local_port_;
     bool idle_ = true;
     bool keep_alive_ = true;
-    bool begun_ = false;      // a byte of the reply was handed to the socket
-    bool answered_ = false;   // send() or end() or abort() was called
+    bool begun_ = false;     // a byte of the reply was handed to the socket
+    bool answered_ = false;  // send() or end() or abort() was called
     bool streaming_ = false;
-    bool chunked_ = true;     // false for HTTP/1.0 streams
+    bool chunked_ = true;  // false for HTTP/1.0 streams
     bool gone_ = false;
     bool timed_out_ = false;
 };

@@ -29,10 +29,10 @@ namespace belay::net {
 // Bounds of every listener (reliability reference §4.10). Times are absolute, not per byte.
 struct ServerLimits {
     http::HeadLimits head = http::kServerLimits;
-    size_t body = 32u << 20;            // one request
+    size_t body = 32u << 20;               // one request
     size_t bodies_in_flight = 512u << 20;  // all requests of the process together
     milliseconds header_time{10'000};
-    milliseconds body_time{60'000};     // plus 1 s for each KiB declared
+    milliseconds body_time{60'000};  // plus 1 s for each KiB declared
     milliseconds idle_keep_alive{75'000};
     milliseconds write_stall{60'000};
     size_t connections = 60'000;
@@ -42,9 +42,9 @@ struct HttpRequest {
     const http::Head* head = nullptr;  // views into the connection's buffer; valid until release()
     std::string_view path;             // of head->target, checked by safe_path
     std::string_view query;
-    std::string_view body;             // whole, decoded from chunks; valid until release()
-    Mono received{};                   // when the first byte of the head was read
-    std::string peer;                  // "127.0.0.1"; filled on demand by HttpResponder::peer()
+    std::string_view body;  // whole, decoded from chunks; valid until release()
+    Mono received{};        // when the first byte of the head was read
+    std::string peer;       // "127.0.0.1"; filled on demand by HttpResponder::peer()
     uint16_t local_port = 0;
 
     [[nodiscard]] std::string_view method() const { return head->method; }
@@ -69,22 +69,24 @@ class HttpResponder {
     // Written without a coroutine frame when the socket takes it at once.
     Task<bool> send_raw(int status, std::string_view header_lines, std::string_view body);
 
-    // A streamed reply (chunked). begin() writes nothing yet: the head leaves with the first write().
+    // A streamed reply (chunked). begin() writes nothing yet: the head leaves with the first
+    // write().
     void begin(int status, std::string header_lines);
-    Task<bool> write(std::string_view data);   // one chunk, flushed; false when the client is gone
+    Task<bool> write(std::string_view data);  // one chunk, flushed; false when the client is gone
     Task<bool> end(std::string_view data = {});  // a chunk if there is data, then the last one
-    void abort();                              // ends the connection without the last chunk
+    void abort();                                // ends the connection without the last chunk
 
     // Raw bytes after which the connection is closed: for the simulator's faults only.
     Task<bool> write_raw(std::string_view bytes);
-    void close_after();   // close the connection when this reply is done
+    void close_after();       // close the connection when this reply is done
     void reset_connection();  // RST instead of FIN
 
-    [[nodiscard]] bool begun() const;          // some byte of the reply has been handed to the socket
+    [[nodiscard]] bool begun() const;  // some byte of the reply has been handed to the socket
     [[nodiscard]] bool client_gone() const;
     // Calls `callback(arg)` once, from the loop, when the client goes away while the handler runs.
     void on_client_gone(void (*callback)(void*), void* arg);
-    // Frees the request's bytes early (its views die). Long streams call this once they are committed.
+    // Frees the request's bytes early (its views die). Long streams call this once they are
+    // committed.
     void release_request();
     [[nodiscard]] Loop& loop();
     [[nodiscard]] std::string peer() const;
@@ -97,7 +99,8 @@ class HttpHandler {
   public:
     virtual ~HttpHandler() = default;
     // Asked when the head is read and before any body byte is (and before "100 Continue" is said).
-    // A status other than 0 is answered with `body` and the connection closes if a body was announced.
+    // A status other than 0 is answered with `body` and the connection closes if a body was
+    // announced.
     struct Refusal {
         int status = 0;
         std::string content_type = "application/json";
@@ -125,8 +128,8 @@ class HttpServer {
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
 
-    // Binds `address` once per loop (SO_REUSEPORT). Fails with a clear message when the port is taken.
-    // The loops need not run yet; every loop must outlive the server's connections.
+    // Binds `address` once per loop (SO_REUSEPORT). Fails with a clear message when the port is
+    // taken. The loops need not run yet; every loop must outlive the server's connections.
     Result<uint16_t> listen(const ListenAddress& address, const std::vector<Loop*>& loops);
     // Stops accepting and closes idle connections; running requests go on. Any thread.
     void stop_accepting();

@@ -22,8 +22,7 @@ namespace {
 // stream without its end.
 class TestHandler final : public HttpHandler {
   public:
-    std::optional<Refusal> admit(const http::Head& head, std::string_view path,
-                                 uint16_t) override {
+    std::optional<Refusal> admit(const http::Head& head, std::string_view path, uint16_t) override {
         if (path == "/refuse") {
             Refusal r;
             r.status = 403;

@@ -1,7 +1,7 @@
 #pragma once
 // One event loop per thread: epoll, timers, work posted from other threads. Objects made on a loop
-// belong to it. Waiting operations (Wait) are resumed by readiness, by their deadline or by cancel();
-// each says which.
+// belong to it. Waiting operations (Wait) are resumed by readiness, by their deadline or by
+// cancel(); each says which.
 #include <sys/epoll.h>
 
 #include <array>
@@ -23,7 +23,8 @@ class Loop;
 
 enum class Wake : uint8_t { ready, timeout, cancelled };
 
-// A timer in the loop's wheel: intrusive, resolution 4 ms, never early. Disarms itself when destroyed.
+// A timer in the loop's wheel: intrusive, resolution 4 ms, never early. Disarms itself when
+// destroyed.
 class Timer {
   public:
     Timer() = default;
@@ -52,7 +53,8 @@ struct Waiter {
     [[nodiscard]] bool waiting() const { return static_cast<bool>(handle); }
 };
 
-// What epoll tells about one descriptor. Edge triggered: registered once, read and written until EAGAIN.
+// What epoll tells about one descriptor. Edge triggered: registered once, read and written until
+// EAGAIN.
 class Watched {
   public:
     virtual void on_events(uint32_t events) = 0;
@@ -68,9 +70,9 @@ class Loop {
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
 
-    void run();                               // until stop()
-    void stop();                              // any thread
-    void post(std::function<void()> work);    // any thread; runs on the loop
+    void run();                             // until stop()
+    void stop();                            // any thread
+    void post(std::function<void()> work);  // any thread; runs on the loop
     // Starts a coroutine that nobody awaits; its frame frees itself at the end. Loop thread only.
     void spawn(Task<void> task);
     // Resumes `handle` after the current callback, before epoll is asked again.
@@ -96,7 +98,9 @@ class Loop {
         void await_suspend(std::coroutine_handle<> h);
         Wake await_resume();
     };
-    [[nodiscard]] Sleep sleep_until(Mono at, Waiter* slot = nullptr) { return {*this, at, slot, {}}; }
+    [[nodiscard]] Sleep sleep_until(Mono at, Waiter* slot = nullptr) {
+        return {*this, at, slot, {}};
+    }
 
     // Wakes a waiter now (from the loop thread).
     void wake(Waiter& waiter, Wake reason);
@@ -118,7 +122,7 @@ class Loop {
     std::mutex mutex_;
     std::vector<std::function<void()>> posted_;
     std::vector<std::coroutine_handle<>> ready_;
-    std::vector<Timer> wheel_;               // list heads
+    std::vector<Timer> wheel_;                      // list heads
     std::array<uint64_t, kSlots / 64> occupied_{};  // bit per slot that holds timers
     size_t timers_ = 0;
     uint64_t tick_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
 // Names to addresses, off the loops: getaddrinfo on two helper threads, answers kept a minute, a
-// stale answer used for up to an hour while the resolver fails. Literal addresses and localhost need
-// no thread.
+// stale answer used for up to an hour while the resolver fails. Literal addresses and localhost
+// need no thread.
 #include <sys/socket.h>
 
 #include <condition_variable>

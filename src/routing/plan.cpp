@@ -274,7 +274,12 @@ void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall w
     plan.probing = false;
 }
 
-const std::vector<Considered>& considered(const Plan& plan) { return plan.considered; }
+const std::vector<Considered>& considered(const Plan& plan) {
+    write_first_taken(plan);
+    return plan.considered;
+}
+
+bool only_first_taken(const Plan& plan) { return plan.considered.empty(); }
 const std::vector<Outcome>& outcomes(const Plan& plan) { return plan.outcomes; }
 int attempted_fallbacks(const Plan& plan) { return plan.here().depth; }
 int attempted_retries(const Plan& plan) { return plan.here().retries; }

@@ -132,6 +132,8 @@ struct Step {
 void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall wall);
 
 [[nodiscard]] const std::vector<Considered>& considered(const Plan& plan);
+// True when nothing was passed over: considered() would only tell of the one that was taken.
+[[nodiscard]] bool only_first_taken(const Plan& plan);
 [[nodiscard]] const std::vector<Outcome>& outcomes(const Plan& plan);
 [[nodiscard]] int attempted_fallbacks(const Plan& plan);
 [[nodiscard]] int attempted_retries(const Plan& plan);

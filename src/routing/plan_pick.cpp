@@ -99,11 +99,32 @@ std::string too_small(const Plan& plan, const Deployment& deployment) {
     return {};
 }
 
+}  // namespace
+
+// What note() has put off.
+void write_first_taken(const Plan& plan) {
+    if (!plan.first_taken) {
+        return;
+    }
+    const auto [hop, candidate] = *plan.first_taken;
+    plan.first_taken.reset();
+    plan.considered.push_back(
+        {hop->match.group, candidate->deployment->id, candidate->upstream_model, "taken"});
+}
+
+namespace {
+
 void note(Plan& plan, const Hop& hop, Candidate& candidate, std::string verdict) {
     if (candidate.noted == verdict) {
         return;
     }
     candidate.noted = verdict;
+    if (plan.considered.empty() && !plan.first_taken && verdict == "taken") {
+        // The usual request takes its first candidate and is never asked why.
+        plan.first_taken = {&hop, &candidate};
+        return;
+    }
+    write_first_taken(plan);
     plan.considered.push_back(
         {hop.match.group, candidate.deployment->id, candidate.upstream_model, std::move(verdict)});
 }
@@ -257,6 +278,7 @@ int retry_limit(const Plan& plan, const Hop& hop) {
 bool enter(Plan& plan, const FallbackTarget& target) {
     auto match = resolve(*plan.table, target.group);
     if (!match) {
+        write_first_taken(plan);
         plan.considered.push_back({target.group, "", "", "no such model"});
         return false;
     }

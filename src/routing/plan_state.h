@@ -90,7 +90,9 @@ struct Plan {
     std::vector<std::shared_ptr<const Deployment>> refreshed;  // credentials refreshed in this plan
     int64_t context_needed = 0;  // tokens, as an upstream counted them
     int64_t context_floor = 0;   // a limit that was too small
-    std::vector<Considered> considered;
+    mutable std::vector<Considered> considered;
+    // The one candidate taken so far, not yet among `considered`: see write_first_taken().
+    mutable std::optional<std::pair<const Hop*, const Candidate*>> first_taken;
     std::vector<Outcome> outcomes;
     size_t hop = 0;
     size_t candidate = 0;
@@ -119,6 +121,7 @@ struct Now {
 [[nodiscard]] bool is_limit(Cause cause);
 
 // plan_pick.cpp
+void write_first_taken(const Plan& plan);
 [[nodiscard]] bool enter(Plan& plan,
                          const FallbackTarget& target);  // a new hop; false: passed over
 [[nodiscard]] std::vector<FallbackTarget> targets_after(const Plan& plan, const Hop& hop);

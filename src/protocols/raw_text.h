@@ -3,15 +3,25 @@
 // every stream passes through them.
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 namespace belay::protocols::raw {
 
+// `key == name`, compared in place.
+template <size_t N>
+inline bool is(std::string_view key, const char (&name)[N]) {
+    return key.size() == N - 1 && std::memcmp(key.data(), name, N - 1) == 0;
+}
+
 // Members that only Copilot and Azure send and no OpenAI client knows.
 inline bool is_noise(std::string_view key) {
+    if (key.size() < 6 || (key[0] != 'c' && key[0] != 'p')) {
+        return false;
+    }
     return key.starts_with("copilot_") || key.starts_with("content_filter_") ||
-           key == "prompt_filter_results" || key == "cot_id" || key == "cot_summary";
+           is(key, "prompt_filter_results") || is(key, "cot_id") || is(key, "cot_summary");
 }
 
 inline void write_int(std::string& out, int64_t value) {

@@ -10,9 +10,16 @@ namespace {
 
 constexpr size_t kTextMax = 0xFFFFFFF0;  // offsets have 32 bits
 constexpr size_t kDigitsMax = 64;
+constexpr int64_t kPlainMax = 1'000'000'000'000'000;  // an integer may grow by a digit from here
+constexpr size_t kNodesFirst = 64;
 constexpr size_t kNodesHeldMax = 16'384;  // half a megabyte per thread
 
 bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+template <size_t N>
+bool reads(const char* p, const char* end, const char (&word)[N]) {
+    return static_cast<size_t>(end - p) >= N - 1 && std::memcmp(p, word, N - 1) == 0;
+}
 
 int code_unit(const char* p, const char* end) {
     if (end - p < 6 || p[0] != '\\' || p[1] != 'u') {
@@ -33,12 +40,10 @@ int code_unit(const char* p, const char* end) {
 
 bool Tape::read(std::string_view text, Twins twins, unsigned depth_kept, size_t members_max) {
     refuse_twins_ = twins == Twins::refused;
-    text_ = text;
     begin_ = text.data();
     end_ = begin_ + text.size();
-    nodes_.clear();
-    key_begin_ = key_end_ = 0;
-    escaped_ = line_break_ = false;
+    count_ = 0;
+    line_break_ = false;
     depth_kept_ = depth_kept;
     members_left_ = members_max;
     where_ = 0;
@@ -47,7 +52,7 @@ bool Tape::read(std::string_view text, Twins twins, unsigned depth_kept, size_t 
         why_ = "more than 4 GiB";
         return false;
     }
-    const char* p = value(space(begin_), 0);
+    const char* p = value<true>(space(begin_), 0, {});
     if (p == nullptr) {
         return false;
     }
@@ -56,8 +61,10 @@ bool Tape::read(std::string_view text, Twins twins, unsigned depth_kept, size_t 
 }
 
 void Tape::trim() {
-    if (nodes_.capacity() > kNodesHeldMax) {
-        nodes_ = {};
+    if (room_ > kNodesHeldMax) {
+        held_ = {};
+        nodes_ = nullptr;
+        count_ = room_ = 0;
     }
 }
 
@@ -68,18 +75,16 @@ Tape& scratch_tape() {
 }
 
 int64_t Tape::integer(const Node& node, int64_t fallback) const {
-    std::string_view digits = raw(node);
-    if (digits.size() > 15) {
-        return json::int_at(text_, node.value(), fallback);
-    }
+    const char* p = begin_ + node.begin;
+    const char* end = begin_ + node.end;
     int64_t value = 0;
-    for (char c : digits) {
-        if (!is_digit(c)) {
-            return json::int_at(text_, node.value(), fallback);
+    for (; p != end && is_digit(*p); ++p) {
+        value = value * 10 + (*p - '0');
+        if (value > kPlainMax) {
+            break;
         }
-        value = value * 10 + (c - '0');
     }
-    return value;
+    return p == end ? value : json::int_at(text(), node.value(), fallback);
 }
 
 const Node* Tape::find(const Node& object, std::string_view name) const {
@@ -91,32 +96,34 @@ const Node* Tape::find(const Node& object, std::string_view name) const {
     return nullptr;
 }
 
+// Every reader takes the place where its value begins and returns the place behind it, or nullptr.
 inline const char* Tape::string(const char* p) {
     p = bytes::find_string_special(p, end_);
     return p != end_ && *p == '"' ? p + 1 : string_slowly(p);
 }
 
+// One blank, the most that most writers put between two tokens, is passed at once.
 inline const char* Tape::space(const char* p) {
-    while (p != end_ && static_cast<unsigned char>(*p) <= ' ' && bytes::is_json_space(*p)) {
-        line_break_ |= *p == '\n' || *p == '\r';
-        ++p;
+    if (p == end_ || static_cast<unsigned char>(*p) > ' ') {
+        return p;
     }
-    return p;
+    p += *p == ' ' ? 1 : 0;
+    return p == end_ || static_cast<unsigned char>(*p) > ' ' ? p : space_slowly(p);
 }
 
-// Every reader takes the place where its value begins and returns the place behind it, or nullptr.
-const char* Tape::value(const char* p, unsigned depth) {
+// The values of containers are read in place, without a call each: this is where the time goes.
+template <bool kept>
+[[gnu::always_inline]] inline const char* Tape::value(const char* p, unsigned depth, Name name) {
     if (p == end_) {
         return fail(p, "the text ends where a value should stand");
     }
-    bool kept = depth <= depth_kept_;
-    size_t index = nodes_.size();
-    if (kept) {
-        Node& node = nodes_.emplace_back();
-        node.key_begin = key_begin_;
-        node.key_end = key_end_;
-        node.key_escaped = escaped_;
-        node.begin = static_cast<uint32_t>(p - begin_);
+    const uint32_t index = count_;
+    const auto begin = static_cast<uint32_t>(p - begin_);
+    if constexpr (kept) {
+        if (index == room_) {
+            grow();
+        }
+        count_ = index + 1;
     }
     json::Type type = json::Type::number;
     switch (*p) {
@@ -126,42 +133,49 @@ const char* Tape::value(const char* p, unsigned depth) {
             break;
         case '{':
             type = json::Type::object;
-            p = object(p + 1, depth);
+            p = kept && depth < depth_kept_ ? object<true>(p + 1, depth)
+                                            : object<false>(p + 1, depth);
             break;
         case '[':
             type = json::Type::array;
-            p = array(p + 1, depth);
+            p = kept && depth < depth_kept_ ? array<true>(p + 1, depth)
+                                            : array<false>(p + 1, depth);
             break;
         case 't':
             type = json::Type::boolean;
-            p = word(p, "true");
+            p = reads(p, end_, "true") ? p + 4 : fail(p, "a value expected");
             break;
         case 'f':
             type = json::Type::boolean;
-            p = word(p, "false");
+            p = reads(p, end_, "false") ? p + 5 : fail(p, "a value expected");
             break;
         case 'n':
             type = json::Type::null;
-            p = word(p, "null");
+            p = reads(p, end_, "null") ? p + 4 : fail(p, "a value expected");
             break;
         default:
             p = number(p);
             break;
     }
-    if (kept && p != nullptr) {
+    if constexpr (kept) {
         Node& node = nodes_[index];
+        node.key_begin = name.begin;
+        node.key_end = name.end;
+        node.begin = begin;
+        node.end = static_cast<uint32_t>(p - begin_);  // of no meaning when reading failed
+        node.next = count_;
         node.type = type;
-        node.end = static_cast<uint32_t>(p - begin_);
-        node.next = static_cast<uint32_t>(nodes_.size());
+        node.key_escaped = name.escaped;
     }
     return p;
 }
 
+template <bool kept>
 const char* Tape::object(const char* p, unsigned depth) {
     if (depth >= kDepthMax) {
         return fail(p, "nested too deeply");
     }
-    auto first = static_cast<uint32_t>(nodes_.size());
+    const uint32_t first = count_;
     p = space(p);
     if (p != end_ && *p == '}') {
         return p + 1;
@@ -173,19 +187,25 @@ const char* Tape::object(const char* p, unsigned depth) {
         if (p == end_ || *p != '"') {
             return fail(p, "a member name in double quotes expected");
         }
-        const char* name = ++p;
-        escaped_ = false;
-        p = string(p);
-        if (p == nullptr) {
-            return nullptr;
+        Name name;
+        name.begin = static_cast<uint32_t>(++p - begin_);
+        p = bytes::find_string_special(p, end_);
+        if (p != end_ && *p == '"') {
+            ++p;
+        } else {
+            escaped_ = false;
+            p = string_slowly(p);
+            if (p == nullptr) {
+                return nullptr;
+            }
+            name.escaped = escaped_;
         }
-        key_begin_ = static_cast<uint32_t>(name - begin_);
-        key_end_ = static_cast<uint32_t>(p - 1 - begin_);
+        name.end = static_cast<uint32_t>(p - 1 - begin_);
         p = space(p);
         if (p == end_ || *p != ':') {
             return fail(p, "':' expected after the member name");
         }
-        p = value(space(p + 1), depth + 1);
+        p = value<kept>(space(p + 1), depth + 1, name);
         if (p == nullptr) {
             return nullptr;
         }
@@ -201,12 +221,13 @@ const char* Tape::object(const char* p, unsigned depth) {
         }
         p = space(p + 1);
     }
-    if (refuse_twins_ && depth + 1 <= depth_kept_ && may_have_twins(first) && has_twins(first)) {
+    if (kept && refuse_twins_ && may_have_twins(first) && has_twins(first)) {
         return fail(p, "the object that ends here has a duplicate member");
     }
     return p + 1;
 }
 
+template <bool kept>
 const char* Tape::array(const char* p, unsigned depth) {
     if (depth >= kDepthMax) {
         return fail(p, "nested too deeply");
@@ -219,9 +240,7 @@ const char* Tape::array(const char* p, unsigned depth) {
         if (members_left_-- == 0) {
             return fail(p, "too many members and items");
         }
-        key_begin_ = key_end_ = 0;
-        escaped_ = false;
-        p = value(p, depth + 1);
+        p = value<kept>(p, depth + 1, {});
         if (p == nullptr) {
             return nullptr;
         }
@@ -237,6 +256,20 @@ const char* Tape::array(const char* p, unsigned depth) {
         }
         p = space(p + 1);
     }
+}
+
+const char* Tape::space_slowly(const char* p) {
+    while (p != end_ && bytes::is_json_space(*p)) {
+        line_break_ |= *p == '\n' || *p == '\r';
+        ++p;
+    }
+    return p;
+}
+
+void Tape::grow() {
+    held_.resize(std::max<size_t>(kNodesFirst, held_.size() * 2));
+    nodes_ = held_.data();
+    room_ = static_cast<uint32_t>(held_.size());
 }
 
 const char* Tape::string_slowly(const char* p) {
@@ -326,12 +359,6 @@ const char* Tape::number(const char* p) {
                : fail(first, "a number of too many digits");
 }
 
-const char* Tape::word(const char* p, std::string_view expected) {
-    bool there = static_cast<size_t>(end_ - p) >= expected.size() &&
-                 std::memcmp(p, expected.data(), expected.size()) == 0;
-    return there ? p + expected.size() : fail(p, "a value expected");
-}
-
 const char* Tape::fail(const char* p, const char* why) {
     where_ = static_cast<size_t>(p - begin_);
     why_ = why;
@@ -341,7 +368,7 @@ const char* Tape::fail(const char* p, const char* why) {
 // A cheap sieve in front of has_twins(): no two names share a bit, so no two are the same.
 bool Tape::may_have_twins(uint32_t first) const {
     uint64_t seen[4] = {};
-    for (uint32_t i = first; i != nodes_.size(); i = nodes_[i].next) {
+    for (uint32_t i = first; i != count_; i = nodes_[i].next) {
         std::string_view name = key(nodes_[i]);
         auto byte = [&](size_t at) {
             return static_cast<unsigned>(static_cast<uint8_t>(name[at]));
@@ -364,7 +391,7 @@ bool Tape::may_have_twins(uint32_t first) const {
 // written; an escaped name that spells a plain one is found by whoever gives names a meaning.
 bool Tape::has_twins(uint32_t first) const {
     std::vector<std::string_view> names;
-    for (uint32_t i = first; i != nodes_.size(); i = nodes_[i].next) {
+    for (uint32_t i = first; i != count_; i = nodes_[i].next) {
         names.push_back(key(nodes_[i]));
     }
     std::sort(names.begin(), names.end());

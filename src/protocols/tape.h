@@ -37,6 +37,10 @@ class Tape {
     static constexpr size_t kDepthMax = 64;
     static constexpr unsigned kAll = kDepthMax;
 
+    Tape() = default;
+    Tape(const Tape&) = delete;
+    Tape& operator=(const Tape&) = delete;
+
     // Whether two members of one name are looked for in objects whose members are kept. Requests
     // are (it is how a filter is fooled); what upstreams send is not worth the time.
     enum class Twins : uint8_t { refused, ignored };
@@ -54,19 +58,23 @@ class Tape {
     // Gives back memory that only an unusually large text needed.
     void trim();
 
-    [[nodiscard]] const Node& root() const { return nodes_.front(); }
-    [[nodiscard]] std::string_view text() const { return text_; }
+    [[nodiscard]] const Node& root() const { return nodes_[0]; }
+    [[nodiscard]] std::string_view text() const {
+        return {begin_, static_cast<size_t>(end_ - begin_)};
+    }
     [[nodiscard]] std::string_view raw(const Node& node) const {
-        return text_.substr(node.begin, node.end - node.begin);
+        return between(node.begin, node.end);
     }
     [[nodiscard]] std::string_view key(const Node& node) const {
-        return text_.substr(node.key_begin, node.key_end - node.key_begin);
+        return between(node.key_begin, node.key_end);
     }
-    [[nodiscard]] std::string_view whole(const Node& node) const { return node.whole().of(text_); }
+    [[nodiscard]] std::string_view whole(const Node& node) const {
+        json::Span span = node.whole();
+        return between(span.begin, span.end);
+    }
     // The still escaped inside of a string value; "" for anything else.
     [[nodiscard]] std::string_view inside(const Node& node) const {
-        return node.is_text() ? text_.substr(node.begin + 1, node.end - node.begin - 2)
-                              : std::string_view();
+        return node.is_text() ? between(node.begin + 1, node.end - 1) : std::string_view();
     }
     // A whole number, or the fallback.
     [[nodiscard]] int64_t integer(const Node& node, int64_t fallback) const;
@@ -102,34 +110,50 @@ class Tape {
     };
     // Nothing for scalars.
     [[nodiscard]] Children children(const Node& node) const {
-        auto index = static_cast<uint32_t>(&node - nodes_.data());
-        return {nodes_.data(), index + 1, node.next};
+        auto index = static_cast<uint32_t>(&node - nodes_);
+        return {nodes_, index + 1, node.next};
     }
-    [[nodiscard]] Children none() const { return {nodes_.data(), 0, 0}; }
+    [[nodiscard]] Children none() const { return {nodes_, 0, 0}; }
     // The member, or nullptr.
     [[nodiscard]] const Node* find(const Node& object, std::string_view name) const;
 
   private:
-    const char* value(const char* p, unsigned depth);
+    // The name in front of a value; all zero in arrays.
+    struct Name {
+        uint32_t begin = 0, end = 0;
+        bool escaped = false;
+    };
+
+    // Offsets come from nodes, which lie inside the text.
+    [[nodiscard]] std::string_view between(uint32_t begin, uint32_t end) const {
+        return {begin_ + begin, end - begin};
+    }
+    // `kept`: the value (in object and array: the values inside) becomes a node.
+    template <bool kept>
+    const char* value(const char* p, unsigned depth, Name name);
+    template <bool kept>
     const char* object(const char* p, unsigned depth);
+    template <bool kept>
     const char* array(const char* p, unsigned depth);
     const char* string(const char* p);
     const char* string_slowly(const char* p);
     const char* odd_byte(const char* p);
     const char* number(const char* p);
-    const char* word(const char* p, std::string_view expected);
     const char* space(const char* p);
+    const char* space_slowly(const char* p);
     const char* fail(const char* p, const char* why);
+    void grow();
     [[nodiscard]] bool may_have_twins(uint32_t first) const;
     [[nodiscard]] bool has_twins(uint32_t first) const;
 
-    std::string_view text_;
     const char* begin_ = nullptr;
     const char* end_ = nullptr;
-    std::vector<Node> nodes_;
-    // The name in front of the value that is read next.
-    uint32_t key_begin_ = 0, key_end_ = 0;
-    bool escaped_ = false;  // the last string held an escape
+    // The first `count_` of the held nodes are in use. Plain pointers: every value writes one.
+    std::vector<Node> held_;
+    Node* nodes_ = nullptr;
+    uint32_t count_ = 0;
+    uint32_t room_ = 0;
+    bool escaped_ = false;  // the last string read slowly held an escape
     bool line_break_ = false;
     bool refuse_twins_ = false;
     unsigned depth_kept_ = kAll;

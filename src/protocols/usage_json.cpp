@@ -4,8 +4,12 @@
 #include <charconv>
 #include <cstring>
 
+#include "protocols/raw_text.h"
+
 namespace belay::protocols {
 namespace {
+
+using raw::is;
 
 // No call has more tokens; what claims to is cut here, so that sums cannot overflow.
 constexpr int64_t kCountMax = 1'000'000'000'000;
@@ -16,24 +20,75 @@ int64_t count_at(const Tape& tape, const Node& node) {
                : 0;
 }
 
-bool names_cache_write(std::string_view key) {
-    return key == "cache_creation_tokens" || key == "cache_creation_input_tokens" ||
-           key == "cache_write_tokens";
+enum class Field : uint8_t {
+    prompt,
+    output,
+    total,
+    cached,
+    reasoning,
+    cache_creation,
+    cache_write,
+    cache_read_input,
+    cache_creation_input,
+    prompt_details,
+    output_details,
+    other,
+};
+
+// The length alone tells most names apart.
+Field field_of(std::string_view key) {
+    auto either = [&](const auto& name, Field field) {
+        return is(key, name) ? field : Field::other;
+    };
+    switch (key.size()) {
+        case 12:
+            return either("total_tokens", Field::total);
+        case 13:
+            return is(key, "prompt_tokens") ? Field::prompt
+                                            : either("cached_tokens", Field::cached);
+        case 16:
+            return either("reasoning_tokens", Field::reasoning);
+        case 17:
+            return either("completion_tokens", Field::output);
+        case 18:
+            return either("cache_write_tokens", Field::cache_write);
+        case 21:
+            return is(key, "prompt_tokens_details")
+                       ? Field::prompt_details
+                       : either("cache_creation_tokens", Field::cache_creation);
+        case 23:
+            return either("cache_read_input_tokens", Field::cache_read_input);
+        case 25:
+            return either("completion_tokens_details", Field::output_details);
+        case 27:
+            return either("cache_creation_input_tokens", Field::cache_creation_input);
+        default:
+            return Field::other;
+    }
 }
 
 struct RawCounts {
     int64_t prompt = 0, output = 0, total = 0, cache_read = 0, cache_write = 0, reasoning = 0;
+
+    static void raise(int64_t& count, int64_t to) { count = std::max(count, to); }
 };
 
 void read_details(const Tape& tape, const Node& details, RawCounts& counts) {
     for (const Node& node : tape.children(details)) {
-        std::string_view key = tape.key(node);
-        if (key == "cached_tokens") {
-            counts.cache_read = std::max(counts.cache_read, count_at(tape, node));
-        } else if (key == "reasoning_tokens") {
-            counts.reasoning = std::max(counts.reasoning, count_at(tape, node));
-        } else if (names_cache_write(key)) {
-            counts.cache_write = std::max(counts.cache_write, count_at(tape, node));
+        switch (field_of(tape.key(node))) {
+            case Field::cached:
+                RawCounts::raise(counts.cache_read, count_at(tape, node));
+                break;
+            case Field::reasoning:
+                RawCounts::raise(counts.reasoning, count_at(tape, node));
+                break;
+            case Field::cache_creation:
+            case Field::cache_creation_input:
+            case Field::cache_write:
+                RawCounts::raise(counts.cache_write, count_at(tape, node));
+                break;
+            default:
+                break;
         }
     }
 }
@@ -41,21 +96,33 @@ void read_details(const Tape& tape, const Node& details, RawCounts& counts) {
 RawCounts read_counts(const Tape& tape, const Node& usage) {
     RawCounts counts;
     for (const Node& node : tape.children(usage)) {
-        std::string_view key = tape.key(node);
-        if (key == "prompt_tokens") {
-            counts.prompt = count_at(tape, node);
-        } else if (key == "completion_tokens") {
-            counts.output = count_at(tape, node);
-        } else if (key == "total_tokens") {
-            counts.total = count_at(tape, node);
-        } else if (key == "reasoning_tokens") {
-            counts.reasoning = std::max(counts.reasoning, count_at(tape, node));
-        } else if (key == "cache_read_input_tokens") {
-            counts.cache_read = std::max(counts.cache_read, count_at(tape, node));
-        } else if (key == "prompt_tokens_details" || key == "completion_tokens_details") {
-            read_details(tape, node, counts);
-        } else if (names_cache_write(key)) {
-            counts.cache_write = std::max(counts.cache_write, count_at(tape, node));
+        switch (field_of(tape.key(node))) {
+            case Field::prompt:
+                counts.prompt = count_at(tape, node);
+                break;
+            case Field::output:
+                counts.output = count_at(tape, node);
+                break;
+            case Field::total:
+                counts.total = count_at(tape, node);
+                break;
+            case Field::reasoning:
+                RawCounts::raise(counts.reasoning, count_at(tape, node));
+                break;
+            case Field::cache_read_input:
+                RawCounts::raise(counts.cache_read, count_at(tape, node));
+                break;
+            case Field::prompt_details:
+            case Field::output_details:
+                read_details(tape, node, counts);
+                break;
+            case Field::cache_creation:
+            case Field::cache_creation_input:
+            case Field::cache_write:
+                RawCounts::raise(counts.cache_write, count_at(tape, node));
+                break;
+            default:
+                break;
         }
     }
     return counts;
@@ -149,27 +216,55 @@ chat::Usage split_prompt(int64_t prompt, int64_t cache_read, int64_t cache_write
     return usage;
 }
 
-bool is_written(std::string_view key) {
-    return key == "prompt_tokens" || key == "completion_tokens" || key == "total_tokens" ||
-           key == "prompt_tokens_details" || key == "completion_tokens_details" ||
-           key == "cache_read_input_tokens" || key == "cache_creation_input_tokens";
+void write_member(std::string& out, const Tape& tape, const Node& node) {
+    if (!node.is_null()) {
+        out += ',';
+        out += tape.whole(node);
+    }
 }
 
-bool is_written_detail(std::string_view key) {
-    return key == "cached_tokens" || key == "cache_creation_tokens" || key == "reasoning_tokens";
-}
-
-void write_unknown(std::string& out, const Tape& tape, const Node* object,
-                   bool (*is_known)(std::string_view)) {
-    if (object == nullptr) {
+// The members of a details object that are not written already.
+void write_unknown_details(std::string& out, const Tape& tape, const Node* details) {
+    if (details == nullptr) {
         return;
     }
-    for (const Node& node : tape.children(*object)) {
-        if (!node.is_null() && !is_known(tape.key(node))) {
-            out += ',';
-            out += tape.whole(node);
+    for (const Node& node : tape.children(*details)) {
+        Field field = field_of(tape.key(node));
+        if (field != Field::cached && field != Field::cache_creation && field != Field::reasoning) {
+            write_member(out, tape, node);
         }
     }
+}
+
+bool is_written(Field field) {
+    return field == Field::prompt || field == Field::output || field == Field::total ||
+           field == Field::prompt_details || field == Field::output_details ||
+           field == Field::cache_read_input || field == Field::cache_creation_input;
+}
+
+// The members of the upstream's own usage object that its rewriting looks at.
+struct RawUsage {
+    const Node* prompt_details = nullptr;
+    const Node* output_details = nullptr;
+    bool unknown = false;
+};
+
+RawUsage read_raw_usage(const Tape& tape, const Node* usage) {
+    RawUsage raw;
+    if (usage == nullptr) {
+        return raw;
+    }
+    for (const Node& node : tape.children(*usage)) {
+        Field field = field_of(tape.key(node));
+        if (field == Field::prompt_details && raw.prompt_details == nullptr) {
+            raw.prompt_details = &node;
+        } else if (field == Field::output_details && raw.output_details == nullptr) {
+            raw.output_details = &node;
+        } else if (!is_written(field)) {
+            raw.unknown = true;
+        }
+    }
+    return raw;
 }
 
 // A few fixed words and numbers, put together on the stack: every reply passes here.
@@ -195,10 +290,6 @@ class Line {
     char* at_ = text_;
 };
 
-const Node* find_or_null(const Tape& tape, const Node* object, std::string_view key) {
-    return object == nullptr ? nullptr : tape.find(*object, key);
-}
-
 int64_t count(const json::Value& value) {
     return std::clamp<int64_t>(value.as_int().value_or(0), 0, kCountMax);
 }
@@ -220,6 +311,7 @@ std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
 
 void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,
                       const Node* raw) {
+    RawUsage own = read_raw_usage(tape, raw);
     Line line;
     line.add(R"({"prompt_tokens":)").add(usage.prompt());
     line.add(R"(,"completion_tokens":)").add(usage.output);
@@ -229,18 +321,25 @@ void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& ta
         line.add(R"(,"cache_creation_tokens":)").add(usage.cache_write);
     }
     line.flush(out);
-    write_unknown(out, tape, find_or_null(tape, raw, "prompt_tokens_details"), is_written_detail);
+    write_unknown_details(out, tape, own.prompt_details);
     line.add(R"(},"completion_tokens_details":{"reasoning_tokens":)").add(usage.reasoning);
     line.flush(out);
-    write_unknown(out, tape, find_or_null(tape, raw, "completion_tokens_details"),
-                  is_written_detail);
+    write_unknown_details(out, tape, own.output_details);
     line.add("}");
     if (usage.cache_read > 0 || usage.cache_write > 0) {
         line.add(R"(,"cache_read_input_tokens":)").add(usage.cache_read);
         line.add(R"(,"cache_creation_input_tokens":)").add(usage.cache_write);
     }
+    if (!own.unknown) {
+        line.add("}").flush(out);
+        return;
+    }
     line.flush(out);
-    write_unknown(out, tape, raw, is_written);
+    for (const Node& node : tape.children(*raw)) {
+        if (!is_written(field_of(tape.key(node)))) {
+            write_member(out, tape, node);
+        }
+    }
     out += '}';
 }
 

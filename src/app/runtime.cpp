@@ -57,11 +57,13 @@ net::ClientOptions read_client_options(const Env& env) {
     return options;
 }
 
-Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const Env& env) {
+Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const Env& env,
+                                                          const std::string& sign_in_url) {
     auto planned = accounts::plan_account(json::Value(), env);
     if (!planned) {
         return std::move(planned).error();
     }
+    planned->sign_in_hint = "open " + sign_in_url + " or run `belay login`";
     std::unique_ptr<ControlPlane> plane(new ControlPlane());
     plane->context_ = std::make_shared<net::ClientContext>(read_client_options(env));
     plane->client_ = std::make_unique<net::HttpClient>(plane->loop(), plane->context_);

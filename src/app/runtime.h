@@ -17,7 +17,8 @@ namespace belay::app {
 
 class ControlPlane {
   public:
-    [[nodiscard]] static Result<std::unique_ptr<ControlPlane>> start(const Env& env);
+    [[nodiscard]] static Result<std::unique_ptr<ControlPlane>> start(
+        const Env& env, const std::string& sign_in_url = "http://localhost:4001/github");
     ~ControlPlane();
     ControlPlane(const ControlPlane&) = delete;
     ControlPlane& operator=(const ControlPlane&) = delete;

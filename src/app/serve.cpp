@@ -13,6 +13,7 @@
 #include "app/banner.h"
 #include "app/check.h"
 #include "app/demo.h"
+#include "app/resident.h"
 #include "base/log.h"
 #include "gateway/auth.h"
 #include "ledger/render.h"
@@ -219,14 +220,14 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
         store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"), env("HOME"));
     auto dir = TRY(store::DataDir::open(data));
     service->ledger_ = TRY(store::SqliteLedger::open(std::move(dir)));
-    service->control_ = TRY(ControlPlane::start(env));
+    service->control_ = TRY(ControlPlane::start(env, service->sign_in_url()));
 
     Service* self = service.get();
     service->loops_ = std::make_unique<net::Loops>(options.workers);
     service->gateway_ = std::make_unique<gateway::Gateway>(
         gateway::Services{system_clock(), self->snapshots_, self->health_, self->providers_,
                           *self->ledger_, &self->control_->account(), &write_request,
-                          "http://localhost:" + std::to_string(self->auth_port_) + "/github"},
+                          self->sign_in_url()},
         service->loops_->all(), service->control_->context());
     service->gateway_->set_extra([self](net::HttpRequest& request, net::HttpResponder& reply) {
         return self->extra_page(request, reply);
@@ -269,6 +270,10 @@ Result<void> Service::decide_address(const ServeOptions& options, const Env& env
             "): anyone who reaches this port could spend your Copilot subscription.\n"
             "Make a key:   export LITELLM_MASTER_KEY=sk-$(openssl rand -hex 24)\n"
             "or listen on this machine only: leave --host out");
+}
+
+std::string Service::sign_in_url() const {
+    return "http://localhost:" + std::to_string(auth_port_) + "/github";
 }
 
 void Service::publish() {
@@ -480,6 +485,7 @@ int serve(const ServeOptions& asked) {
     }
     (*service)->wait_for_account(kAccountPatience);
     print_banner(**service, options, demo.get(), took);
+    release_startup_code();
 
     while (true) {
         int caught = 0;

@@ -45,6 +45,7 @@ class Service {
     [[nodiscard]] static Result<std::shared_ptr<const Config>> read_config(
         const ServeOptions& options, const Env& env);
     [[nodiscard]] Result<void> decide_address(const ServeOptions& options, const Env& env);
+    [[nodiscard]] std::string sign_in_url() const;
     void publish();  // a snapshot of config_ and what the account's catalogue adds to it
     void on_account(const accounts::AccountView& view);
     void watch_files();

@@ -567,7 +567,8 @@ net::Task<Outcome> Call::exchange(Try& t) {
         co_return co_await refused(t, exchange);
     }
     if (stream_ && client_ != protocols::Api::embeddings) {
-        if (head.header("content-type").find("event-stream") == std::string_view::npos) {
+        const std::string_view type = head.header("content-type");
+        if (!type.empty() && type.find("event-stream") == std::string_view::npos) {
             co_return co_await refused(t, exchange);
         }
         co_return co_await answer_stream(t, exchange);

@@ -10,8 +10,34 @@ namespace {
 
 using raw::append;
 using raw::append_whole;
+using raw::is;
 using raw::is_noise;
 using raw::write_int;
+
+// A list of nodes that is nearly always short.
+class Nodes {
+  public:
+    void add(const Node& node) {
+        if (count_ < std::size(few_)) {
+            few_[count_] = &node;
+        } else {
+            more_.push_back(&node);
+        }
+        ++count_;
+    }
+    [[nodiscard]] size_t size() const { return count_; }
+    [[nodiscard]] bool empty() const { return count_ == 0; }
+    [[nodiscard]] const Node& operator[](size_t i) const {
+        return i < std::size(few_) ? *few_[i] : *more_[i - std::size(few_)];
+    }
+
+  private:
+    const Node* few_[4];
+    size_t count_ = 0;
+    std::vector<const Node*> more_;
+};
+
+constexpr size_t kGrowth = 256;  // what an ordinary reply gains: a longer usage, the model's name
 
 struct Top {
     const Node* id = nullptr;
@@ -22,39 +48,47 @@ struct Top {
     const Node* copilot_usage = nullptr;
     const Node* error = nullptr;
     const Node* prompt_filter = nullptr;
+    Nodes extra;       // goes along as it is
+    size_t noise = 0;  // bytes that do not
 };
 
-bool is_top(std::string_view key) {
-    return key == "id" || key == "object" || key == "created" || key == "model" ||
-           key == "choices" || key == "usage" || key == "error";
+// Where a member of the top level is remembered; nullptr when nothing here looks at it.
+const Node** place_in(Top& top, std::string_view key) {
+    auto either = [&](const auto& name, const Node*& at) { return is(key, name) ? &at : nullptr; };
+    switch (key.size()) {
+        case 2:
+            return either("id", top.id);
+        case 5:
+            return is(key, "model")   ? &top.model
+                   : is(key, "usage") ? &top.usage
+                                      : either("error", top.error);
+        case 7:
+            return is(key, "choices") ? &top.choices : either("created", top.created);
+        case 13:
+            return either("copilot_usage", top.copilot_usage);
+        case 21:
+            return either("prompt_filter_results", top.prompt_filter);
+        default:
+            return nullptr;
+    }
 }
 
-Top read_top(const Tape& tape) {
-    Top top;
+void read_top(const Tape& tape, Top& top) {
     for (const Node& node : tape.children(tape.root())) {
         std::string_view key = tape.key(node);
         if (node.is_null()) {
             continue;
         }
-        if (key == "choices") {
-            top.choices = &node;
-        } else if (key == "id") {
-            top.id = &node;
-        } else if (key == "created") {
-            top.created = &node;
-        } else if (key == "model") {
-            top.model = &node;
-        } else if (key == "usage") {
-            top.usage = &node;
-        } else if (key == "copilot_usage") {
-            top.copilot_usage = &node;
-        } else if (key == "error") {
-            top.error = &node;
-        } else if (key == "prompt_filter_results") {
-            top.prompt_filter = &node;
+        const Node** place = place_in(top, key);
+        if (place != nullptr) {
+            *place = &node;
+        }
+        if (is_noise(key)) {
+            top.noise += node.end - node.begin;
+        } else if (place == nullptr && !is(key, "object")) {
+            top.extra.add(node);
         }
     }
-    return top;
 }
 
 // A raw text that is nearly always one piece.
@@ -76,6 +110,15 @@ class Pieces {
         return joined_.empty() ? one_ : std::string_view(joined_);
     }
     [[nodiscard]] bool empty() const { return text().empty(); }
+    void write_quoted(std::string& out) const {
+        if (joined_.empty() && any_ && one_.data() != nullptr) {  // its quotes stand around it
+            out.append(one_.data() - 1, one_.size() + 2);
+        } else {
+            out += '"';
+            out += text();
+            out += '"';
+        }
+    }
 
   private:
     std::string_view one_;
@@ -90,43 +133,63 @@ struct Choice {
     Pieces content, reasoning, refusal;
     std::string_view finish;
     const Node* content_array = nullptr;
-    std::vector<const Node*> calls, message_extra, choice_extra;
+    Nodes calls, message_extra, choice_extra;
+    size_t noise = 0;  // bytes that do not go along
 };
 
 // Members that are not known here survive; of several choices that are one the first says it.
-void keep(const Tape& tape, std::vector<const Node*>& extra, const Node& node) {
+void keep(const Tape& tape, Choice& choice, Nodes& extra, const Node& node) {
     std::string_view key = tape.key(node);
-    bool said = std::any_of(extra.begin(), extra.end(),
-                            [&](const Node* other) { return tape.key(*other) == key; });
-    if (!node.is_null() && !is_noise(key) && !said) {
-        extra.push_back(&node);
+    if (is_noise(key)) {
+        choice.noise += node.end - node.begin;
+        return;
+    }
+    bool said = node.is_null();
+    for (size_t i = 0; i < extra.size() && !said; ++i) {
+        said = tape.key(extra[i]) == key;
+    }
+    if (!said) {
+        extra.add(node);
     }
 }
 
 void add_message(const Tape& tape, Choice& choice, const Node& message) {
     for (const Node& node : tape.children(message)) {
         std::string_view key = tape.key(node);
-        if (key == "role") {
+        if (is(key, "role")) {
             continue;
         }
-        if (key == "content") {
+        if (is(key, "content")) {
             if (node.is_text()) {
                 choice.content.add(tape.inside(node));
             } else if (node.is_array()) {
                 choice.content_array = &node;
             }
-        } else if (key == "reasoning_text" || key == "reasoning_content") {
+        } else if (is(key, "reasoning_text") || is(key, "reasoning_content")) {
             choice.reasoning.add(tape.inside(node));
-        } else if (key == "refusal") {
+        } else if (is(key, "refusal")) {
             choice.refusal.add(tape.inside(node));
-        } else if (key == "tool_calls") {
+        } else if (is(key, "tool_calls")) {
             for (const Node& call : tape.children(node)) {
                 if (call.is_object()) {
-                    choice.calls.push_back(&call);
+                    choice.calls.add(call);
                 }
             }
         } else {
-            keep(tape, choice.message_extra, node);
+            keep(tape, choice, choice.message_extra, node);
+        }
+    }
+}
+
+void add_choice(const Tape& tape, Choice& choice, const Node& node) {
+    for (const Node& member : tape.children(node)) {
+        std::string_view key = tape.key(member);
+        if (is(key, "message") && member.is_object()) {
+            add_message(tape, choice, member);
+        } else if (is(key, "finish_reason")) {
+            choice.finish = member.has_text() ? tape.inside(member) : choice.finish;
+        } else if (!is(key, "index")) {
+            keep(tape, choice, choice.choice_extra, member);
         }
     }
 }
@@ -143,9 +206,13 @@ class Writer {
                    (choice.finish == "tool_calls" || choice.finish.empty())) {
             choice.finish = "stop";
         }
-        out_ += R"({"index":)";
-        write_int(out_, choice.index);
-        out_ += R"(,"message":{"role":"assistant","content":)";
+        if (choice.index == 0) {
+            out_ += R"({"index":0,"message":{"role":"assistant","content":)";
+        } else {
+            out_ += R"({"index":)";
+            write_int(out_, choice.index);
+            out_ += R"(,"message":{"role":"assistant","content":)";
+        }
         write_content(choice);
         write_text("reasoning_content", choice.reasoning);
         write_text("refusal", choice.refusal);
@@ -153,19 +220,28 @@ class Writer {
             write_calls(choice);
         }
         write_extra(choice.message_extra);
-        out_ += '}';
-        write_extra(choice.choice_extra);
-        out_ += R"(,"finish_reason":")";
+        if (choice.choice_extra.empty()) {
+            out_ += R"(},"finish_reason":")";
+        } else {
+            out_ += '}';
+            write_extra(choice.choice_extra);
+            out_ += R"(,"finish_reason":")";
+        }
         out_ += choice.finish;
         out_ += "\"}";
+    }
+
+    void write_extra(const Nodes& extra) {
+        for (size_t i = 0; i < extra.size(); ++i) {
+            out_ += ',';
+            out_ += tape_.whole(extra[i]);
+        }
     }
 
   private:
     void write_content(const Choice& choice) {
         if (choice.content.any() && !(choice.content.empty() && !choice.calls.empty())) {
-            out_ += '"';
-            out_ += choice.content.text();
-            out_ += '"';
+            choice.content.write_quoted(out_);
         } else if (choice.content_array != nullptr) {
             out_ += tape_.raw(*choice.content_array);
         } else {
@@ -177,16 +253,8 @@ class Writer {
         if (!text.empty()) {
             out_ += ",\"";
             out_ += key;
-            out_ += "\":\"";
-            out_ += text.text();
-            out_ += '"';
-        }
-    }
-
-    void write_extra(const std::vector<const Node*>& extra) {
-        for (const Node* node : extra) {
-            out_ += ',';
-            out_ += tape_.whole(*node);
+            out_ += "\":";
+            text.write_quoted(out_);
         }
     }
 
@@ -194,7 +262,7 @@ class Writer {
         out_ += R"(,"tool_calls":[)";
         for (size_t i = 0; i < choice.calls.size(); ++i) {
             out_ += i == 0 ? "" : ",";
-            write_call(*choice.calls[i], i);
+            write_call(choice.calls[i], i);
         }
         out_ += ']';
     }
@@ -253,41 +321,54 @@ class Writer {
     std::string& out_;
 };
 
-// The upstream's choices put together: all of them are one unless the client asked for several.
-std::vector<Choice> merge_choices(const Tape& tape, const Node& choices, int64_t wanted) {
+// The upstream's choices put together by their indices: the client asked for several.
+std::vector<Choice> merge_choices(const Tape& tape, const Node& choices) {
     std::vector<Choice> out;
     for (const Node& node : tape.children(choices)) {
         const Node* index = tape.find(node, "index");
-        int64_t at =
-            wanted > 1 && index != nullptr ? std::max<int64_t>(0, tape.integer(*index, 0)) : 0;
+        int64_t at = index != nullptr ? std::max<int64_t>(0, tape.integer(*index, 0)) : 0;
         auto choice = std::find_if(out.begin(), out.end(),
                                    [&](const Choice& other) { return other.index == at; });
         if (choice == out.end()) {
             out.emplace_back().index = at;
             choice = out.end() - 1;
         }
-        for (const Node& member : tape.children(node)) {
-            std::string_view key = tape.key(member);
-            if (key == "message" && member.is_object()) {
-                add_message(tape, *choice, member);
-            } else if (key == "finish_reason") {
-                choice->finish = member.has_text() ? tape.inside(member) : choice->finish;
-            } else if (key != "index") {
-                keep(tape, choice->choice_extra, member);
-            }
-        }
+        add_choice(tape, *choice, node);
     }
-    if (out.size() > 1) {
-        std::sort(out.begin(), out.end(),
-                  [](const Choice& a, const Choice& b) { return a.index < b.index; });
-    }
+    std::sort(out.begin(), out.end(),
+              [](const Choice& a, const Choice& b) { return a.index < b.index; });
     return out;
 }
 
-std::string string_of(const Tape& tape, const Node* node) {
-    std::string scratch;
-    return node == nullptr ? std::string()
-                           : std::string(json::string_at(tape.text(), node->value(), scratch));
+// The string's raw text, when it is written without escapes; else "".
+std::string_view plain_text(const Tape& tape, const Node* node) {
+    std::string_view inside = node == nullptr ? std::string_view() : tape.inside(*node);
+    return inside.find('\\') == std::string_view::npos ? inside : std::string_view();
+}
+
+void read_string(const Tape& tape, const Node* node, std::string& out) {
+    if (std::string_view plain = plain_text(tape, node); !plain.empty()) {
+        out = plain;
+    } else if (node != nullptr) {
+        std::string scratch;
+        out = json::string_at(tape.text(), node->value(), scratch);
+    }
+}
+
+void write_head(std::string& out, const Tape& tape, const Top& top, const PlainReply& reply,
+                const ReplyOptions& options) {
+    out += R"({"id":)";
+    if (!plain_text(tape, top.id).empty()) {
+        out += tape.raw(*top.id);
+    } else {
+        json::write_string(out, reply.id);
+    }
+    out += R"(,"object":"chat.completion","created":)";
+    int64_t created = top.created == nullptr ? 0 : tape.integer(*top.created, 0);
+    write_int(out, created > 0 ? created : options.created);
+    out += R"(,"model":)";
+    json::write_string(out, options.model.empty() ? reply.upstream_model : options.model);
+    out += R"(,"choices":[)";
 }
 
 Error no_answer(const Tape& tape, const Top& top) {
@@ -319,44 +400,43 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
     if (!tape.read(body, Tape::Twins::ignored) || !tape.root().is_object()) {
         return no_reply(body, "chat completion");
     }
-    Top top = read_top(tape);
+    Top top;
+    read_top(tape, top);
     if (top.choices == nullptr || tape.children(*top.choices).empty()) {
         return no_answer(tape, top);
     }
     Result<PlainReply> result{PlainReply{}};
     PlainReply& reply = *result;
     reply.usage = read_chat_usage(tape, top.usage, top.copilot_usage);
-    reply.upstream_model = string_of(tape, top.model);
-    reply.id = string_of(tape, top.id);
+    read_string(tape, top.model, reply.upstream_model);
+    read_string(tape, top.id, reply.id);
     if (reply.id.empty()) {
         reply.id = options.id;
     }
-    int64_t created = top.created == nullptr ? 0 : tape.integer(*top.created, 0);
     std::string& out = reply.body;
-    out.reserve(body.size() + 320);
-    out += R"({"id":)";
-    json::write_string(out, reply.id);
-    out += R"(,"object":"chat.completion","created":)";
-    write_int(out, created > 0 ? created : options.created);
-    out += R"(,"model":)";
-    json::write_string(out, options.model.empty() ? reply.upstream_model : options.model);
-    out += R"(,"choices":[)";
-    std::vector<Choice> choices = merge_choices(tape, *top.choices, options.n);
     Writer writer(tape, options, out);
-    for (Choice& choice : choices) {
-        out += &choice == &choices.front() ? "" : ",";
+    if (options.n <= 1) {  // then all choices are one
+        Choice choice;
+        for (const Node& node : tape.children(*top.choices)) {
+            add_choice(tape, choice, node);
+        }
+        out.reserve(body.size() - top.noise - choice.noise + kGrowth);
+        write_head(out, tape, top, reply, options);
         writer.write_choice(choice);
+        reply.finish_reason = choice.finish;
+    } else {
+        std::vector<Choice> choices = merge_choices(tape, *top.choices);
+        out.reserve(body.size() - top.noise + kGrowth);
+        write_head(out, tape, top, reply, options);
+        for (Choice& choice : choices) {
+            out += &choice == &choices.front() ? "" : ",";
+            writer.write_choice(choice);
+        }
+        reply.finish_reason = choices.front().finish;
     }
-    reply.finish_reason = choices.front().finish;
     out += R"(],"usage":)";
     write_chat_usage(out, reply.usage.value_or(chat::Usage{}), tape, top.usage);
-    for (const Node& node : tape.children(tape.root())) {
-        std::string_view key = tape.key(node);
-        if (!node.is_null() && !is_top(key) && !is_noise(key)) {
-            out += ',';
-            out += tape.whole(node);
-        }
-    }
+    writer.write_extra(top.extra);
     out += '}';
     return result;
 }

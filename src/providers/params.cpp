@@ -111,6 +111,9 @@ Params::Params(const Job& job, protocols::ChatEdits& edits, std::vector<std::str
         edits_.drop.insert(edits_.drop.end(), members.begin(), members.end());
     }
     edits_.rename.insert(edits_.rename.end(), job.adjust.rename.begin(), job.adjust.rename.end());
+    for (const auto& member : job.facts.members) {
+        note_name(member.name);
+    }
     add_overrides();
     add_defaults();
 }
@@ -121,6 +124,7 @@ void Params::add_overrides() {
     }
     for (const auto& [key, value] : job_.overrides->members()) {
         if (key != "model" && !protocols::is_control_key(key)) {
+            note_name(key);
             edits_.overrides.emplace_back(key, json::dump(value));
         }
     }
@@ -133,13 +137,14 @@ void Params::add_defaults() {
                                       : key == "max_completion_tokens" ? "max_tokens"
                                                                        : std::string_view{};
         if (key != "model" && !has(key) && (twin.empty() || !has(twin))) {
+            note_name(key);
             edits_.defaults.emplace_back(key, json::dump(value));
         }
     }
 }
 
 std::string_view Params::raw(std::string_view name) const {
-    if (is_dropped(name)) {
+    if ((maybe_ & bit_of(name)) == 0 || is_dropped(name)) {
         return {};
     }
     if (const Raw* member = find(edits_.overrides, name)) {
@@ -192,6 +197,7 @@ void Params::rename(std::string_view from, std::string_view to) {
         for (Raw& member : *members) {
             if (member.first == from) {
                 member.first = to;
+                note_name(to);
             }
         }
     }
@@ -199,6 +205,7 @@ void Params::rename(std::string_view from, std::string_view to) {
 }
 
 void Params::replace(std::string_view name, std::string value, std::string_view why) {
+    note_name(name);
     if (!why.empty()) {
         warnings_.push_back("changed " + std::string(name) + " to " + value + ": " +
                             std::string(why));
@@ -209,6 +216,7 @@ void Params::replace(std::string_view name, std::string value, std::string_view 
 }
 
 void Params::default_to(std::string_view name, std::string value) {
+    note_name(name);
     if (!has(name) && !is_dropped(name)) {
         edits_.defaults.emplace_back(name, std::move(value));
     }

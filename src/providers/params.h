@@ -46,6 +46,18 @@ class Params {
     [[nodiscard]] bool is_dropped(std::string_view name) const;
     void forget(std::string_view name);
 
+    // Which names may be there at all: most questions are about parameters that nobody sent, and
+    // are answered from here.
+    void note_name(std::string_view name) { maybe_ |= bit_of(name); }
+    [[nodiscard]] static uint64_t bit_of(std::string_view name) {
+        return name.empty()
+                   ? 0
+                   : uint64_t{1} << ((name.size() * 5 + static_cast<unsigned char>(name[0]) +
+                                      static_cast<unsigned char>(name.back()) * 3) &
+                                     63);
+    }
+
+    uint64_t maybe_ = 0;
     const Job& job_;
     protocols::ChatEdits& edits_;
     std::vector<std::string>& warnings_;

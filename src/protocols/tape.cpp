@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "wire/bytes.h"
 
@@ -11,10 +16,24 @@ namespace {
 constexpr size_t kTextMax = 0xFFFFFFF0;  // offsets have 32 bits
 constexpr size_t kDigitsMax = 64;
 constexpr int64_t kPlainMax = 1'000'000'000'000'000;  // an integer may grow by a digit from here
+constexpr ptrdiff_t kSeenMax = 2048;
 constexpr size_t kNodesFirst = 64;
 constexpr size_t kNodesHeldMax = 16'384;  // half a megabyte per thread
 
 bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+constexpr std::string_view kFilterNames[] = {"prompt_filter_results", "content_filter_results"};
+
+bool may_be_filter_name(size_t size) {
+    return size == kFilterNames[0].size() || size == kFilterNames[1].size();
+}
+
+// Whether the digits from `first` to `p` are a whole number of their own: nearly all are.
+bool is_plain_number(const char* first, const char* p, const char* end) {
+    const auto size = static_cast<size_t>(p - first);
+    return size - 1 < kDigitsMax && (*first != '0' || size == 1) && p != end && *p != '.' &&
+           (*p | 0x20) != 'e';
+}
 
 template <size_t N>
 bool reads(const char* p, const char* end, const char (&word)[N]) {
@@ -98,8 +117,24 @@ const Node* Tape::find(const Node& object, std::string_view name) const {
 
 // Every reader takes the place where its value begins and returns the place behind it, or nullptr.
 inline const char* Tape::string(const char* p) {
-    p = bytes::find_string_special(p, end_);
-    return p != end_ && *p == '"' ? p + 1 : string_slowly(p);
+    const char* behind = short_string(p);
+    return behind != nullptr ? behind : long_string(p);
+}
+
+// Most names and many values end within 16 bytes. nullptr: this one does not, or is not plain.
+inline const char* Tape::short_string(const char* p) const {
+#if defined(__SSE2__)
+    if (end_ - p >= 16) {
+        const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
+                                         _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                                      _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+        const auto mask = static_cast<unsigned>(_mm_movemask_epi8(odd));
+        p += __builtin_ctz(mask | 0x8000U);
+        return *p == '"' ? p + 1 : nullptr;
+    }
+#endif
+    return nullptr;
 }
 
 // One blank, the most that most writers put between two tokens, is passed at once.
@@ -113,7 +148,7 @@ inline const char* Tape::space(const char* p) {
 
 // The values of containers are read in place, without a call each: this is where the time goes.
 template <bool kept>
-[[gnu::always_inline]] inline const char* Tape::value(const char* p, unsigned depth, Name name) {
+inline const char* Tape::value(const char* p, unsigned depth, Name name) {
     if (p == end_) {
         return fail(p, "the text ends where a value should stand");
     }
@@ -153,16 +188,26 @@ template <bool kept>
             type = json::Type::null;
             p = reads(p, end_, "null") ? p + 4 : fail(p, "a value expected");
             break;
-        default:
-            p = number(p);
+        default: {
+            const char* first = p;
+            while (p != end_ && is_digit(*p)) {
+                ++p;
+            }
+            if (!is_plain_number(first, p, end_)) {
+                p = number(first);
+            }
             break;
+        }
+    }
+    if (p == nullptr) {
+        return nullptr;
     }
     if constexpr (kept) {
         Node& node = nodes_[index];
         node.key_begin = name.begin;
         node.key_end = name.end;
         node.begin = begin;
-        node.end = static_cast<uint32_t>(p - begin_);  // of no meaning when reading failed
+        node.end = static_cast<uint32_t>(p - begin_);
         node.next = count_;
         node.type = type;
         node.key_escaped = name.escaped;
@@ -189,12 +234,11 @@ const char* Tape::object(const char* p, unsigned depth) {
         }
         Name name;
         name.begin = static_cast<uint32_t>(++p - begin_);
-        p = bytes::find_string_special(p, end_);
-        if (p != end_ && *p == '"') {
-            ++p;
+        if (const char* behind = short_string(p); behind != nullptr) {
+            p = behind;
         } else {
             escaped_ = false;
-            p = string_slowly(p);
+            p = long_string(p);
             if (p == nullptr) {
                 return nullptr;
             }
@@ -205,7 +249,12 @@ const char* Tape::object(const char* p, unsigned depth) {
         if (p == end_ || *p != ':') {
             return fail(p, "':' expected after the member name");
         }
-        p = value<kept>(space(p + 1), depth + 1, name);
+        p = space(p + 1);
+        if (kept && !refuse_twins_ && may_be_filter_name(name.end - name.begin)) {
+            p = filter_results(p, depth + 1, name);
+        } else {
+            p = value<kept>(p, depth + 1, name);
+        }
         if (p == nullptr) {
             return nullptr;
         }
@@ -258,6 +307,44 @@ const char* Tape::array(const char* p, unsigned depth) {
     }
 }
 
+const char* Tape::filter_results(const char* p, unsigned depth, Name name) {
+    const size_t which = name.end - name.begin == kFilterNames[0].size() ? 0 : 1;
+    if (p == end_ || (*p != '{' && *p != '[') ||
+        between(name.begin, name.end) != kFilterNames[which]) {
+        return value<true>(p, depth, name);
+    }
+    Seen& seen = seen_[which];
+    const size_t size = seen.text.size();
+    if (size != 0 && size <= static_cast<size_t>(end_ - p) && depth <= seen.depth &&
+        members_left_ >= seen.members && std::memcmp(p, seen.text.data(), size) == 0) {
+        if (count_ == room_) {
+            grow();
+        }
+        Node& node = nodes_[count_];
+        node.key_begin = name.begin;
+        node.key_end = name.end;
+        node.begin = static_cast<uint32_t>(p - begin_);
+        node.end = node.begin + static_cast<uint32_t>(size);
+        node.next = ++count_;
+        node.type = *p == '{' ? json::Type::object : json::Type::array;
+        node.key_escaped = false;
+        members_left_ -= seen.members;
+        return p + size;
+    }
+    const unsigned depth_kept = std::exchange(depth_kept_, depth);
+    const bool line_break = std::exchange(line_break_, false);
+    const size_t members_left = members_left_;
+    const char* behind = value<true>(p, depth, name);
+    if (behind != nullptr && behind - p <= kSeenMax && !line_break_) {
+        seen.text.assign(p, behind);
+        seen.depth = depth;
+        seen.members = members_left - members_left_;
+    }
+    depth_kept_ = depth_kept;
+    line_break_ |= line_break;
+    return behind;
+}
+
 const char* Tape::space_slowly(const char* p) {
     while (p != end_ && bytes::is_json_space(*p)) {
         line_break_ |= *p == '\n' || *p == '\r';
@@ -270,6 +357,11 @@ void Tape::grow() {
     held_.resize(std::max<size_t>(kNodesFirst, held_.size() * 2));
     nodes_ = held_.data();
     room_ = static_cast<uint32_t>(held_.size());
+}
+
+const char* Tape::long_string(const char* p) {
+    p = bytes::find_string_special(p, end_);
+    return p != end_ && *p == '"' ? p + 1 : string_slowly(p);
 }
 
 const char* Tape::string_slowly(const char* p) {

@@ -5,8 +5,10 @@
 //
 // Nodes stand in the order of the text. The children of a container follow it; `next` leads past
 // all of them. Containers below `depth_kept` are checked and not taken apart: they have no children
-// here. Objects whose members are kept must not have two of one name.
+// here, and nor have content_filter_results and prompt_filter_results where twins are ignored.
+// Objects whose members are kept must not have two of one name.
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -130,12 +132,15 @@ class Tape {
     }
     // `kept`: the value (in object and array: the values inside) becomes a node.
     template <bool kept>
-    const char* value(const char* p, unsigned depth, Name name);
+    [[gnu::always_inline]] inline const char* value(const char* p, unsigned depth, Name name);
     template <bool kept>
     const char* object(const char* p, unsigned depth);
     template <bool kept>
     const char* array(const char* p, unsigned depth);
+    const char* filter_results(const char* p, unsigned depth, Name name);
+    const char* short_string(const char* p) const;
     const char* string(const char* p);
+    const char* long_string(const char* p);
     const char* string_slowly(const char* p);
     const char* odd_byte(const char* p);
     const char* number(const char* p);
@@ -146,8 +151,17 @@ class Tape {
     [[nodiscard]] bool may_have_twins(uint32_t first) const;
     [[nodiscard]] bool has_twins(uint32_t first) const;
 
+    // The content filter's results that were read last, by the two names they have. They are the
+    // longest part of many chunks and nearly always the same bytes: those need no second check.
+    struct Seen {
+        std::string text;
+        unsigned depth = 0;  // where it stood: not too deep there
+        size_t members = 0;  // members and items inside
+    };
+
     const char* begin_ = nullptr;
     const char* end_ = nullptr;
+    Seen seen_[2];
     // The first `count_` of the held nodes are in use. Plain pointers: every value writes one.
     std::vector<Node> held_;
     Node* nodes_ = nullptr;

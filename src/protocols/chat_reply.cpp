@@ -4,6 +4,7 @@
 
 #include "protocols/raw_text.h"
 #include "protocols/usage_json.h"
+#include "wire/bytes.h"
 
 namespace belay::protocols {
 namespace {
@@ -37,7 +38,8 @@ class Nodes {
     std::vector<const Node*> more_;
 };
 
-constexpr size_t kGrowth = 256;  // what an ordinary reply gains: a longer usage, the model's name
+constexpr size_t kFixedMax = 192;  // what every reply of plain text has
+constexpr size_t kGrowth = 256;    // what an ordinary reply gains: a longer usage, the model's name
 
 struct Top {
     const Node* id = nullptr;
@@ -106,6 +108,7 @@ class Pieces {
         any_ = true;
     }
     [[nodiscard]] bool any() const { return any_; }
+    [[nodiscard]] bool is_one() const { return any_ && joined_.empty(); }
     [[nodiscard]] std::string_view text() const {
         return joined_.empty() ? one_ : std::string_view(joined_);
     }
@@ -371,6 +374,89 @@ void write_head(std::string& out, const Tape& tape, const Top& top, const PlainR
     out += R"(,"choices":[)";
 }
 
+// ---- a reply that needs no mending ------------------------------------------------------------
+
+// The pieces of a reply of one message of text and nothing else, each as the upstream wrote it.
+struct PlainText {
+    std::string_view id, created, model, content, finish, usage;
+    const Nodes* extra = nullptr;
+};
+
+bool needs_no_escape(std::string_view text) {
+    const char* end = text.data() + text.size();
+    return bytes::find_string_special(text.data(), end) == end;
+}
+
+// False when some part is not as clients expect it.
+bool find_plain_text(const Tape& tape, const Top& top, const Choice& choice,
+                     const ReplyOptions& options, PlainText& out) {
+    if (!choice.content.is_one() || !choice.reasoning.empty() || !choice.refusal.empty() ||
+        !choice.calls.empty() || !choice.message_extra.empty() || !choice.choice_extra.empty()) {
+        return false;
+    }
+    if (top.created == nullptr || tape.plain_count(*top.created) <= 0 ||
+        plain_text(tape, top.id).empty() || options.model.empty() ||
+        !needs_no_escape(options.model)) {
+        return false;
+    }
+    out.id = tape.raw(*top.id);
+    out.created = tape.raw(*top.created);
+    out.model = options.model;
+    out.content = choice.content.text();
+    out.finish = choice.finish.empty() || is(choice.finish, "tool_calls") ? "stop" : choice.finish;
+    out.usage = tape.raw(*top.usage);
+    out.extra = &top.extra;
+    return true;
+}
+
+// Copies pieces into a text that was made large enough before.
+class Copier {
+  public:
+    explicit Copier(char* to) : at_(to) {}
+    template <size_t N>
+    void add(const char (&text)[N]) {
+        std::memcpy(at_, text, N - 1);
+        at_ += N - 1;
+    }
+    void add(std::string_view text) {
+        std::memcpy(at_, text.data(), text.size());
+        at_ += text.size();
+    }
+    [[nodiscard]] const char* end() const { return at_; }
+
+  private:
+    char* at_;
+};
+
+// The same bytes as the mending writer's, but for the order of members inside `usage`.
+void write_plain_text(std::string& out, const Tape& tape, const PlainText& text) {
+    size_t size = kFixedMax + text.id.size() + text.created.size() + text.model.size() +
+                  text.content.size() + text.finish.size() + text.usage.size();
+    for (size_t i = 0; i < text.extra->size(); ++i) {
+        size += 1 + tape.whole((*text.extra)[i]).size();
+    }
+    out.resize(size);
+    Copier copy(out.data());
+    copy.add(R"({"id":)");
+    copy.add(text.id);
+    copy.add(R"(,"object":"chat.completion","created":)");
+    copy.add(text.created);
+    copy.add(R"(,"model":")");
+    copy.add(text.model);
+    copy.add(R"(","choices":[{"index":0,"message":{"role":"assistant","content":")");
+    copy.add(text.content);
+    copy.add(R"("},"finish_reason":")");
+    copy.add(text.finish);
+    copy.add(R"("}],"usage":)");
+    copy.add(text.usage);
+    for (size_t i = 0; i < text.extra->size(); ++i) {
+        copy.add(",");
+        copy.add(tape.whole((*text.extra)[i]));
+    }
+    copy.add("}");
+    out.resize(static_cast<size_t>(copy.end() - out.data()));
+}
+
 Error no_answer(const Tape& tape, const Top& top) {
     if (top.error != nullptr) {
         return upstream_error(Kind::upstream_rejected, "The upstream answered with an error");
@@ -407,7 +493,8 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
     }
     Result<PlainReply> result{PlainReply{}};
     PlainReply& reply = *result;
-    reply.usage = read_chat_usage(tape, top.usage, top.copilot_usage);
+    const ChatUsage usage = read_chat_usage_shape(tape, top.usage, top.copilot_usage);
+    reply.usage = usage.usage;
     read_string(tape, top.model, reply.upstream_model);
     read_string(tape, top.id, reply.id);
     if (reply.id.empty()) {
@@ -419,6 +506,12 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
         Choice choice;
         for (const Node& node : tape.children(*top.choices)) {
             add_choice(tape, choice, node);
+        }
+        PlainText plain;
+        if (usage.verbatim && find_plain_text(tape, top, choice, options, plain)) {
+            write_plain_text(out, tape, plain);
+            reply.finish_reason = plain.finish;
+            return result;
         }
         out.reserve(body.size() - top.noise - choice.noise + kGrowth);
         write_head(out, tape, top, reply, options);
@@ -435,7 +528,11 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
         reply.finish_reason = choices.front().finish;
     }
     out += R"(],"usage":)";
-    write_chat_usage(out, reply.usage.value_or(chat::Usage{}), tape, top.usage);
+    if (usage.verbatim) {
+        out += tape.raw(*top.usage);
+    } else {
+        write_chat_usage(out, reply.usage.value_or(chat::Usage{}), tape, top.usage);
+    }
     writer.write_extra(top.extra);
     out += '}';
     return result;

@@ -15,7 +15,6 @@ namespace {
 
 constexpr size_t kTextMax = 0xFFFFFFF0;  // offsets have 32 bits
 constexpr size_t kDigitsMax = 64;
-constexpr int64_t kPlainMax = 1'000'000'000'000'000;  // an integer may grow by a digit from here
 constexpr ptrdiff_t kSeenMax = 2048;
 constexpr size_t kNodesFirst = 64;
 constexpr size_t kNodesHeldMax = 16'384;  // half a megabyte per thread
@@ -24,8 +23,10 @@ bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
 constexpr std::string_view kFilterNames[] = {"prompt_filter_results", "content_filter_results"};
 
-bool may_be_filter_name(size_t size) {
-    return size == kFilterNames[0].size() || size == kFilterNames[1].size();
+// Both names end in "filter_results".
+bool may_be_filter_name(const char* text, uint32_t begin, uint32_t end) {
+    const uint32_t size = end - begin;
+    return size - kFilterNames[0].size() <= 1 && text[end - 14] == 'f';
 }
 
 // Whether the digits from `first` to `p` are a whole number of their own: nearly all are.
@@ -94,16 +95,8 @@ Tape& scratch_tape() {
 }
 
 int64_t Tape::integer(const Node& node, int64_t fallback) const {
-    const char* p = begin_ + node.begin;
-    const char* end = begin_ + node.end;
-    int64_t value = 0;
-    for (; p != end && is_digit(*p); ++p) {
-        value = value * 10 + (*p - '0');
-        if (value > kPlainMax) {
-            break;
-        }
-    }
-    return p == end ? value : json::int_at(text(), node.value(), fallback);
+    const int64_t count = plain_count(node);
+    return count >= 0 ? count : json::int_at(text(), node.value(), fallback);
 }
 
 const Node* Tape::find(const Node& object, std::string_view name) const {
@@ -117,21 +110,23 @@ const Node* Tape::find(const Node& object, std::string_view name) const {
 
 // Every reader takes the place where its value begins and returns the place behind it, or nullptr.
 inline const char* Tape::string(const char* p) {
-    const char* behind = short_string(p);
-    return behind != nullptr ? behind : long_string(p);
+    const char* behind = plain_string(p);
+    return behind != nullptr ? behind : any_string(p);
 }
 
-// Most names and many values end within 16 bytes. nullptr: this one does not, or is not plain.
-inline const char* Tape::short_string(const char* p) const {
+// A string without escapes or multi-byte text; nullptr for others, and near the end of the text.
+inline const char* Tape::plain_string(const char* p) const {
 #if defined(__SSE2__)
-    if (end_ - p >= 16) {
+    for (; end_ - p >= 16; p += 16) {
         const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
                                          _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
                                                       _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
         const auto mask = static_cast<unsigned>(_mm_movemask_epi8(odd));
-        p += __builtin_ctz(mask | 0x8000U);
-        return *p == '"' ? p + 1 : nullptr;
+        if (mask != 0) {
+            p += __builtin_ctz(mask);
+            return *p == '"' ? p + 1 : nullptr;
+        }
     }
 #endif
     return nullptr;
@@ -234,11 +229,11 @@ const char* Tape::object(const char* p, unsigned depth) {
         }
         Name name;
         name.begin = static_cast<uint32_t>(++p - begin_);
-        if (const char* behind = short_string(p); behind != nullptr) {
+        if (const char* behind = plain_string(p); behind != nullptr) {
             p = behind;
         } else {
             escaped_ = false;
-            p = long_string(p);
+            p = any_string(p);
             if (p == nullptr) {
                 return nullptr;
             }
@@ -250,7 +245,7 @@ const char* Tape::object(const char* p, unsigned depth) {
             return fail(p, "':' expected after the member name");
         }
         p = space(p + 1);
-        if (kept && !refuse_twins_ && may_be_filter_name(name.end - name.begin)) {
+        if (kept && may_be_filter_name(begin_, name.begin, name.end) && !refuse_twins_) {
             p = filter_results(p, depth + 1, name);
         } else {
             p = value<kept>(p, depth + 1, name);
@@ -359,7 +354,7 @@ void Tape::grow() {
     room_ = static_cast<uint32_t>(held_.size());
 }
 
-const char* Tape::long_string(const char* p) {
+[[gnu::noinline]] const char* Tape::any_string(const char* p) {
     p = bytes::find_string_special(p, end_);
     return p != end_ && *p == '"' ? p + 1 : string_slowly(p);
 }

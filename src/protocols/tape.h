@@ -78,6 +78,23 @@ class Tape {
     [[nodiscard]] std::string_view inside(const Node& node) const {
         return node.is_text() ? between(node.begin + 1, node.end - 1) : std::string_view();
     }
+    // A number that is written as up to 15 digits and nothing else; -1 for anything else.
+    [[nodiscard]] int64_t plain_count(const Node& node) const {
+        const char* p = begin_ + node.begin;
+        const char* end = begin_ + node.end;
+        if (end - p > 15) {
+            return -1;
+        }
+        int64_t count = 0;
+        for (; p != end; ++p) {
+            unsigned digit = static_cast<unsigned char>(*p) - unsigned{'0'};
+            if (digit > 9) {
+                return -1;
+            }
+            count = count * 10 + digit;
+        }
+        return count;
+    }
     // A whole number, or the fallback.
     [[nodiscard]] int64_t integer(const Node& node, int64_t fallback) const;
     [[nodiscard]] bool is(const Node& node, std::string_view text) const {
@@ -138,9 +155,9 @@ class Tape {
     template <bool kept>
     const char* array(const char* p, unsigned depth);
     const char* filter_results(const char* p, unsigned depth, Name name);
-    const char* short_string(const char* p) const;
+    const char* plain_string(const char* p) const;
     const char* string(const char* p);
-    const char* long_string(const char* p);
+    const char* any_string(const char* p);
     const char* string_slowly(const char* p);
     const char* odd_byte(const char* p);
     const char* number(const char* p);

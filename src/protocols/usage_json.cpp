@@ -67,66 +67,103 @@ Field field_of(std::string_view key) {
     }
 }
 
+enum Said : unsigned { kPrompt = 1, kOutput = 2, kTotal = 4, kCached = 8, kReasoning = 16 };
+constexpr unsigned kSaidAll =
+    127;  // with the two objects that cached and reasoning tokens stand in
+
 struct RawCounts {
     int64_t prompt = 0, output = 0, total = 0, cache_read = 0, cache_write = 0, reasoning = 0;
-
-    static void raise(int64_t& count, int64_t to) { count = std::max(count, to); }
+    // For whether the object may go along as it is: the members that all clients get and were
+    // there, and whether there were no others that are known here, twins or nulls.
+    unsigned said = 0;
+    bool plain = true;
 };
 
-void read_details(const Tape& tape, const Node& details, RawCounts& counts) {
-    for (const Node& node : tape.children(details)) {
-        switch (field_of(tape.key(node))) {
-            case Field::cached:
-                RawCounts::raise(counts.cache_read, count_at(tape, node));
-                break;
-            case Field::reasoning:
-                RawCounts::raise(counts.reasoning, count_at(tape, node));
-                break;
-            case Field::cache_creation:
-            case Field::cache_creation_input:
-            case Field::cache_write:
-                RawCounts::raise(counts.cache_write, count_at(tape, node));
-                break;
-            default:
-                break;
-        }
-    }
-}
+class CountReader {
+  public:
+    explicit CountReader(const Tape& tape) : tape_(tape) {}
 
-RawCounts read_counts(const Tape& tape, const Node& usage) {
-    RawCounts counts;
-    for (const Node& node : tape.children(usage)) {
-        switch (field_of(tape.key(node))) {
-            case Field::prompt:
-                counts.prompt = count_at(tape, node);
-                break;
-            case Field::output:
-                counts.output = count_at(tape, node);
-                break;
-            case Field::total:
-                counts.total = count_at(tape, node);
-                break;
-            case Field::reasoning:
-                RawCounts::raise(counts.reasoning, count_at(tape, node));
-                break;
-            case Field::cache_read_input:
-                RawCounts::raise(counts.cache_read, count_at(tape, node));
-                break;
-            case Field::prompt_details:
-            case Field::output_details:
-                read_details(tape, node, counts);
-                break;
-            case Field::cache_creation:
-            case Field::cache_creation_input:
-            case Field::cache_write:
-                RawCounts::raise(counts.cache_write, count_at(tape, node));
-                break;
-            default:
-                break;
+    void read_usage(const Node& usage) {
+        for (const Node& node : tape_.children(usage)) {
+            Field field = field_of(tape_.key(node));
+            switch (field) {
+                case Field::prompt:
+                    counts_.prompt = count(node, kPrompt);
+                    break;
+                case Field::output:
+                    counts_.output = count(node, kOutput);
+                    break;
+                case Field::total:
+                    counts_.total = count(node, kTotal);
+                    break;
+                case Field::reasoning:
+                    raise(counts_.reasoning, count(node, 0));
+                    break;
+                case Field::cache_read_input:
+                    raise(counts_.cache_read, count(node, 0));
+                    break;
+                case Field::prompt_details:
+                    read_details(node, kCached);
+                    break;
+                case Field::output_details:
+                    read_details(node, kReasoning);
+                    break;
+                case Field::cache_creation:
+                case Field::cache_creation_input:
+                case Field::cache_write:
+                    raise(counts_.cache_write, count(node, 0));
+                    break;
+                default:
+                    counts_.plain &= !node.is_null();
+                    break;
+            }
         }
     }
-    return counts;
-}
+
+    [[nodiscard]] const RawCounts& counts() const { return counts_; }
+
+  private:
+    // `usual`: what clients find in this object.
+    void read_details(const Node& details, Said usual) {
+        const unsigned object = usual * 4U;
+        counts_.plain &= (counts_.said & object) == 0;
+        counts_.said |= object;
+        for (const Node& node : tape_.children(details)) {
+            switch (field_of(tape_.key(node))) {
+                case Field::cached:
+                    raise(counts_.cache_read, count(node, usual & kCached));
+                    break;
+                case Field::reasoning:
+                    raise(counts_.reasoning, count(node, usual & kReasoning));
+                    break;
+                case Field::cache_creation:
+                case Field::cache_creation_input:
+                case Field::cache_write:
+                    raise(counts_.cache_write, count(node, 0));
+                    break;
+                default:
+                    counts_.plain &= !node.is_null();
+                    break;
+            }
+        }
+    }
+
+    int64_t count(const Node& node, unsigned says) {
+        counts_.plain &= says != 0 && (counts_.said & says) == 0;
+        counts_.said |= says;
+        const int64_t plain = tape_.plain_count(node);
+        if (plain >= 0 && plain <= kCountMax) {
+            return plain;
+        }
+        counts_.plain = false;
+        return count_at(tape_, node);
+    }
+
+    static void raise(int64_t& count, int64_t to) { count = std::max(count, to); }
+
+    const Tape& tape_;
+    RawCounts counts_;
+};
 
 // What the upstream billed, by class (seen on accounts that pay by AI credits).
 struct Billed {
@@ -298,7 +335,15 @@ int64_t count(const json::Value& value) {
 
 std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
                                            const Node* copilot_usage) {
-    RawCounts raw = usage == nullptr ? RawCounts{} : read_counts(tape, *usage);
+    return read_chat_usage_shape(tape, usage, copilot_usage).usage;
+}
+
+ChatUsage read_chat_usage_shape(const Tape& tape, const Node* usage, const Node* copilot_usage) {
+    CountReader reader(tape);
+    if (usage != nullptr) {
+        reader.read_usage(*usage);
+    }
+    const RawCounts& raw = reader.counts();
     chat::Usage out =
         split_prompt(raw.prompt, raw.cache_read, raw.cache_write, raw.output, raw.reasoning);
     // Gemini's reasoning comes on top of completion_tokens; total_tokens then shows the difference.
@@ -306,7 +351,14 @@ std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
         out.output = raw.output + raw.reasoning;
         out.reasoning = raw.reasoning;
     }
-    return combine(out, read_billed(tape, copilot_usage));
+    ChatUsage read;
+    read.usage = combine(out, read_billed(tape, copilot_usage));
+    const chat::Usage told = read.usage.value_or(chat::Usage{});
+    read.verbatim = raw.plain && raw.said == kSaidAll && raw.cache_read == 0 &&
+                    told.cache_read == 0 && told.cache_write == 0 && told.input == raw.prompt &&
+                    told.output == raw.output && told.reasoning == raw.reasoning &&
+                    raw.total == raw.prompt + raw.output;
+    return read;
 }
 
 void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,

@@ -18,6 +18,14 @@ namespace belay::protocols {
 // Nothing when neither says anything: all-zero objects are placeholders on some upstreams.
 [[nodiscard]] std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
                                                          const Node* copilot_usage);
+// Whether the upstream's own object says all of `usage` in the shape and words that clients get:
+// then it may go along as it is.
+struct ChatUsage {
+    std::optional<chat::Usage> usage;
+    bool verbatim = false;
+};
+[[nodiscard]] ChatUsage read_chat_usage_shape(const Tape& tape, const Node* usage,
+                                              const Node* copilot_usage);
 // Appends LiteLLM's chat usage object. `raw` is the upstream's own object (may be nullptr): its
 // members that are not known here survive.
 void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,

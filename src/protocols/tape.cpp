@@ -36,6 +36,16 @@ bool is_plain_number(const char* first, const char* p, const char* end) {
            (*p | 0x20) != 'e';
 }
 
+#if defined(__SSE2__)
+// Which of the 16 bytes are no plain ASCII text inside a string (see wire/bytes.h).
+inline __m128i odd_bytes(const char* p) {
+    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
+                        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                     _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+}
+#endif
+
 template <size_t N>
 bool reads(const char* p, const char* end, const char (&word)[N]) {
     return static_cast<size_t>(end - p) >= N - 1 && std::memcmp(p, word, N - 1) == 0;
@@ -114,19 +124,17 @@ inline const char* Tape::string(const char* p) {
     return behind != nullptr ? behind : any_string(p);
 }
 
-// A string without escapes or multi-byte text; nullptr for others, and near the end of the text.
+// A short string without escapes or multi-byte text; nullptr for others, and near the end.
 inline const char* Tape::plain_string(const char* p) const {
 #if defined(__SSE2__)
-    for (; end_ - p >= 16; p += 16) {
-        const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-        const __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
-                                         _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                                                      _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-        const auto mask = static_cast<unsigned>(_mm_movemask_epi8(odd));
-        if (mask != 0) {
-            p += __builtin_ctz(mask);
-            return *p == '"' ? p + 1 : nullptr;
+    if (end_ - p >= 32) {
+        auto mask = static_cast<unsigned>(_mm_movemask_epi8(odd_bytes(p)));
+        if (mask == 0) {
+            p += 16;
+            mask = static_cast<unsigned>(_mm_movemask_epi8(odd_bytes(p))) | 0x8000U;
         }
+        p += __builtin_ctz(mask);
+        return *p == '"' ? p + 1 : nullptr;
     }
 #endif
     return nullptr;
@@ -225,7 +233,10 @@ const char* Tape::object(const char* p, unsigned depth) {
             return fail(p, "too many members and items");
         }
         if (p == end_ || *p != '"') {
-            return fail(p, "a member name in double quotes expected");
+            p = space(p);
+            if (p == end_ || *p != '"') {
+                return fail(p, "a member name in double quotes expected");
+            }
         }
         Name name;
         name.begin = static_cast<uint32_t>(++p - begin_);
@@ -240,9 +251,11 @@ const char* Tape::object(const char* p, unsigned depth) {
             name.escaped = escaped_;
         }
         name.end = static_cast<uint32_t>(p - 1 - begin_);
-        p = space(p);
         if (p == end_ || *p != ':') {
-            return fail(p, "':' expected after the member name");
+            p = space(p);
+            if (p == end_ || *p != ':') {
+                return fail(p, "':' expected after the member name");
+            }
         }
         p = space(p + 1);
         if (kept && may_be_filter_name(begin_, name.begin, name.end) && !refuse_twins_) {
@@ -252,6 +265,10 @@ const char* Tape::object(const char* p, unsigned depth) {
         }
         if (p == nullptr) {
             return nullptr;
+        }
+        if (p != end_ && *p == ',') {
+            ++p;
+            continue;
         }
         p = space(p);
         if (p == end_) {
@@ -263,7 +280,7 @@ const char* Tape::object(const char* p, unsigned depth) {
         if (*p != ',') {
             return fail(p, "',' or '}' expected");
         }
-        p = space(p + 1);
+        ++p;
     }
     if (kept && refuse_twins_ && may_have_twins(first) && has_twins(first)) {
         return fail(p, "the object that ends here has a duplicate member");
@@ -355,6 +372,16 @@ void Tape::grow() {
 }
 
 [[gnu::noinline]] const char* Tape::any_string(const char* p) {
+#if defined(__SSE2__)
+    // Long texts, 64 bytes at a time.
+    for (; end_ - p >= 64; p += 64) {
+        const __m128i odd = _mm_or_si128(_mm_or_si128(odd_bytes(p), odd_bytes(p + 16)),
+                                         _mm_or_si128(odd_bytes(p + 32), odd_bytes(p + 48)));
+        if (_mm_movemask_epi8(odd) != 0) {
+            break;
+        }
+    }
+#endif
     p = bytes::find_string_special(p, end_);
     return p != end_ && *p == '"' ? p + 1 : string_slowly(p);
 }

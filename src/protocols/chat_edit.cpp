@@ -4,6 +4,7 @@
 #include <span>
 
 #include "protocols/drop_path.h"
+#include "protocols/raw_text.h"
 
 namespace belay::protocols {
 namespace {
@@ -13,6 +14,7 @@ using json::Span;
 using json::Splice;
 using json::Type;
 using json::Walker;
+using raw::is;
 
 std::string quoted(std::string_view text) {
     std::string out;
@@ -86,26 +88,26 @@ Message read_message(std::string_view body, Span span) {
     m.span = span;
     Item item;
     for (Walker walk(body, span); walk.next(item);) {
-        if (item.key == "role") {
+        if (is(item.key, "role")) {
             m.role = item;
             m.assistant = item.value.of(body) == R"("assistant")";
             m.user = item.value.of(body) == R"("user")";
-        } else if (item.key == "content") {
+        } else if (is(item.key, "content")) {
             m.content = item;
-        } else if (item.key == "tool_calls") {
+        } else if (is(item.key, "tool_calls")) {
             m.tool_calls = item;
-        } else if (item.key == "cache_control") {
+        } else if (is(item.key, "cache_control")) {
             m.cache_control = item;
-        } else if (item.key == "copilot_cache_control") {
+        } else if (is(item.key, "copilot_cache_control")) {
             m.copilot_cache_control = item;
-        } else if (item.key == "reasoning_opaque") {
+        } else if (is(item.key, "reasoning_opaque")) {
             m.opaque = item;
-        } else if (item.key == "reasoning_content") {
+        } else if (is(item.key, "reasoning_content")) {
             m.reasoning = item;
-        } else if (item.key == "thinking_blocks" || item.key == "provider_specific_fields" ||
-                   item.key == "annotations" || item.key == "reasoning_details" ||
-                   (item.type == Type::null && (item.key == "refusal" || item.key == "audio" ||
-                                                item.key == "function_call"))) {
+        } else if (is(item.key, "thinking_blocks") || is(item.key, "provider_specific_fields") ||
+                   is(item.key, "annotations") || is(item.key, "reasoning_details") ||
+                   (item.type == Type::null && (is(item.key, "refusal") || is(item.key, "audio") ||
+                                                is(item.key, "function_call")))) {
             m.strip.push_back(item);
         }
     }
@@ -345,10 +347,10 @@ class TopEditor {
     std::string edit_chat() {
         bool no_tools = facts_.tool_count == 0;
         for (const auto& member : facts_.members) {
-            bool idle =
-                no_tools && (member.name == "tools" || member.name == "functions" ||
-                             member.name == "tool_choice" || member.name == "parallel_tool_calls");
-            edit_member(member, idle || (member.name == "stream_options" && !facts_.stream));
+            bool idle = no_tools &&
+                        (is(member.name, "tools") || is(member.name, "functions") ||
+                         is(member.name, "tool_choice") || is(member.name, "parallel_tool_calls"));
+            edit_member(member, idle || (is(member.name, "stream_options") && !facts_.stream));
         }
         close_run();
         if (edits_.force_stream_usage && facts_.stream && facts_.stream_options.empty() &&
@@ -360,7 +362,7 @@ class TopEditor {
 
     std::string edit_embeddings() {
         for (const auto& member : facts_.members) {
-            edit_member(member, member.name == "encoding_format" || member.name == "stream");
+            edit_member(member, is(member.name, "encoding_format") || is(member.name, "stream"));
         }
         close_run();
         return finish();
@@ -388,12 +390,12 @@ class TopEditor {
         if (moved) {
             json::write_string(replaced({whole.begin, value.begin}), to);
             out_ += ':';
-        } else if (member.name == "model" && !edits_.model.empty()) {
+        } else if (is(member.name, "model") && !edits_.model.empty()) {
             json::write_string(replaced(value), edits_.model);
-        } else if (member.name == "stream_options" && edits_.force_stream_usage &&
+        } else if (is(member.name, "stream_options") && edits_.force_stream_usage &&
                    !facts_.include_usage) {
             replaced(value) += with_usage(value.of(body_));
-        } else if (member.name == "input" && facts_.input_is_string) {
+        } else if (is(member.name, "input") && facts_.input_is_string) {
             replaced(value).append(1, '[').append(value.of(body_)).append(1, ']');
         }
     }

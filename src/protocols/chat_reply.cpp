@@ -38,8 +38,7 @@ class Nodes {
     std::vector<const Node*> more_;
 };
 
-constexpr size_t kFixedMax = 192;  // what every reply of plain text has
-constexpr size_t kGrowth = 256;    // what an ordinary reply gains: a longer usage, the model's name
+constexpr size_t kGrowth = 256;  // what an ordinary reply gains: a longer usage, the model's name
 
 struct Top {
     const Node* id = nullptr;
@@ -351,7 +350,7 @@ std::string_view plain_text(const Tape& tape, const Node* node) {
 
 void read_string(const Tape& tape, const Node* node, std::string& out) {
     if (std::string_view plain = plain_text(tape, node); !plain.empty()) {
-        out = plain;
+        out = std::string(plain);
     } else if (node != nullptr) {
         std::string scratch;
         out = json::string_at(tape.text(), node->value(), scratch);
@@ -409,7 +408,7 @@ bool find_plain_text(const Tape& tape, const Top& top, const Choice& choice,
     return true;
 }
 
-// Copies pieces into a text that was made large enough before.
+// Copies pieces to where a text of exactly their size stands.
 class Copier {
   public:
     explicit Copier(char* to) : at_(to) {}
@@ -422,39 +421,48 @@ class Copier {
         std::memcpy(at_, text.data(), text.size());
         at_ += text.size();
     }
-    [[nodiscard]] const char* end() const { return at_; }
 
   private:
     char* at_;
 };
 
-// The same bytes as the mending writer's, but for the order of members inside `usage`.
-void write_plain_text(std::string& out, const Tape& tape, const PlainText& text) {
-    size_t size = kFixedMax + text.id.size() + text.created.size() + text.model.size() +
+constexpr char kId[] = R"({"id":)";
+constexpr char kCreated[] = R"(,"object":"chat.completion","created":)";
+constexpr char kModel[] = R"(,"model":")";
+constexpr char kContent[] = R"(","choices":[{"index":0,"message":{"role":"assistant","content":")";
+constexpr char kFinish[] = R"("},"finish_reason":")";
+constexpr char kUsage[] = R"("}],"usage":)";
+constexpr char kEnd[] = "}";
+constexpr size_t kFixed = sizeof kId + sizeof kCreated + sizeof kModel + sizeof kContent +
+                          sizeof kFinish + sizeof kUsage + sizeof kEnd - 7;
+
+// The same bytes as the mending writer's.
+std::string write_plain_text(const Tape& tape, const PlainText& text) {
+    size_t size = kFixed + text.id.size() + text.created.size() + text.model.size() +
                   text.content.size() + text.finish.size() + text.usage.size();
     for (size_t i = 0; i < text.extra->size(); ++i) {
         size += 1 + tape.whole((*text.extra)[i]).size();
     }
-    out.resize(size);
+    std::string out(size, ' ');
     Copier copy(out.data());
-    copy.add(R"({"id":)");
+    copy.add(kId);
     copy.add(text.id);
-    copy.add(R"(,"object":"chat.completion","created":)");
+    copy.add(kCreated);
     copy.add(text.created);
-    copy.add(R"(,"model":")");
+    copy.add(kModel);
     copy.add(text.model);
-    copy.add(R"(","choices":[{"index":0,"message":{"role":"assistant","content":")");
+    copy.add(kContent);
     copy.add(text.content);
-    copy.add(R"("},"finish_reason":")");
+    copy.add(kFinish);
     copy.add(text.finish);
-    copy.add(R"("}],"usage":)");
+    copy.add(kUsage);
     copy.add(text.usage);
     for (size_t i = 0; i < text.extra->size(); ++i) {
         copy.add(",");
         copy.add(tape.whole((*text.extra)[i]));
     }
-    copy.add("}");
-    out.resize(static_cast<size_t>(copy.end() - out.data()));
+    copy.add(kEnd);
+    return out;
 }
 
 Error no_answer(const Tape& tape, const Top& top) {
@@ -509,7 +517,7 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
         }
         PlainText plain;
         if (usage.verbatim && find_plain_text(tape, top, choice, options, plain)) {
-            write_plain_text(out, tape, plain);
+            out = write_plain_text(tape, plain);
             reply.finish_reason = plain.finish;
             return result;
         }

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "protocols/known_keys.h"
+#include "protocols/raw_text.h"
 #include "protocols/tape.h"
 
 namespace belay::protocols {
@@ -16,6 +17,7 @@ using keys::find_known;
 using keys::Key;
 using keys::kKnown;
 using keys::Known;
+using raw::is;
 
 Error bad(std::string_view param, std::string message) {
     return caller_error(Kind::invalid_request, std::move(message), std::string(param));
@@ -174,17 +176,18 @@ PartFacts read_part(const Tape& tape, const Node& part, ChatFacts& facts, int de
     const Node* content = nullptr;
     for (const Node& node : tape.children(part)) {
         std::string_view key = tape.key(node);
-        if (key == "type") {
+        if (is(key, "type")) {
             std::string_view type = tape.inside(node);
-            out.tool_result = type == "tool_result";
-            facts.has_images |= type == "image_url" || type == "image" || type == "input_image";
-            facts.has_documents |= type == "file" || type == "document" || type == "input_file" ||
-                                   type == "input_audio";
-        } else if (key == "image_url") {
+            out.tool_result = is(type, "tool_result");
+            facts.has_images |=
+                is(type, "image_url") || is(type, "image") || is(type, "input_image");
+            facts.has_documents |= is(type, "file") || is(type, "document") ||
+                                   is(type, "input_file") || is(type, "input_audio");
+        } else if (is(key, "image_url")) {
             facts.has_images |= !node.is_null();
-        } else if (key == "cache_control") {
+        } else if (is(key, "cache_control")) {
             facts.has_cache_control |= node.is_object();
-        } else if (key == "content" && node.is_array()) {
+        } else if (is(key, "content") && node.is_array()) {
             content = &node;
         }
     }
@@ -225,21 +228,22 @@ void read_content(const Tape& tape, const Node& content, ChatFacts& facts, Messa
 
 // Members that other gateways and agents put on assistant messages.
 bool is_decoration(std::string_view key) {
-    return key.starts_with("reasoning") || key == "refusal" || key == "annotations" ||
-           key == "audio" || key == "function_call" || key == "thinking_blocks" ||
-           key == "provider_specific_fields";
+    return key.starts_with("reasoning") || is(key, "refusal") || is(key, "annotations") ||
+           is(key, "audio") || is(key, "function_call") || is(key, "thinking_blocks") ||
+           is(key, "provider_specific_fields");
 }
 
 MessageFacts read_message(const Tape& tape, const Node& span, ChatFacts& facts) {
     MessageFacts message;
     for (const Node& node : tape.children(span)) {
         std::string_view key = tape.key(node);
-        if (key == "role") {
-            message.user = tape.is(node, "user");
-            message.assistant = tape.is(node, "assistant");
-        } else if (key == "content") {
+        if (is(key, "role")) {
+            std::string_view role = tape.inside(node);
+            message.user = is(role, "user");
+            message.assistant = is(role, "assistant");
+        } else if (is(key, "content")) {
             read_content(tape, node, facts, message);
-        } else if (key == "cache_control") {
+        } else if (is(key, "cache_control")) {
             facts.has_cache_control |= node.is_object();
         } else if (is_decoration(key)) {
             message.decorated = true;
@@ -282,34 +286,35 @@ Error wrong_type(const Known& known, std::string_view expected) {
                                std::string(expected) + ".");
 }
 
-Result<void> read_member(const Tape& tape, const Known& known, const Node& node, const Item& item,
-                         ChatFacts& facts) {
+// Returns nullptr, or what was expected instead of a value of this type.
+const char* read_member(const Tape& tape, const Known& known, const Node& node, const Item& item,
+                        ChatFacts& facts) {
     std::string_view body = tape.text();
     bool null = item.type == Type::null;
     switch (known.key) {
         case Key::model:
             if (item.type != Type::string) {
-                return wrong_type(known, "a string");
+                return "a string";
             }
             facts.model = text_of(body, item);
             facts.model_value = item.value;
             break;
         case Key::messages:
             if (item.type != Type::array) {
-                return wrong_type(known, "an array of objects");
+                return "an array of objects";
             }
             facts.messages = item.value;
             break;
         case Key::stream:
             if (item.type != Type::boolean && !null) {
-                return wrong_type(known, "a boolean");
+                return "a boolean";
             }
             facts.stream = json::bool_at(body, item.value, false);
             facts.stream_value = item.value;
             break;
         case Key::stream_options: {
             if (item.type != Type::object && !null) {
-                return wrong_type(known, "an object");
+                return "an object";
             }
             facts.stream_options = item.value;
             json::Span wish = json::member(body, item.value, "include_usage");
@@ -319,7 +324,7 @@ Result<void> read_member(const Tape& tape, const Known& known, const Node& node,
         case Key::tools:
         case Key::functions:
             if (item.type != Type::array && !null) {
-                return wrong_type(known, "an array");
+                return "an array";
             }
             if (known.key == Key::tools) {
                 facts.tools = item.value;
@@ -362,7 +367,7 @@ Result<void> read_member(const Tape& tape, const Known& known, const Node& node,
             read_control(facts.controls, known.key, body, item);
             break;
     }
-    return {};
+    return nullptr;
 }
 
 const Known* recognise(const Item& item, std::string& scratch) {
@@ -417,7 +422,9 @@ Result<void> scan_top(Tape& tape, std::string_view body, std::string_view path_m
         }
         seen.set(index);
         facts.members.push_back({item, known->name, known->control});
-        TRY(read_member(tape, *known, node, item, facts));
+        if (const char* expected = read_member(tape, *known, node, item, facts)) {
+            return wrong_type(*known, expected);
+        }
     }
     for (const auto* metadata : {&facts.controls.metadata, &facts.controls.litellm_metadata}) {
         if (*metadata) {

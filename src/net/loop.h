@@ -124,7 +124,6 @@ class Loop {
     std::vector<std::coroutine_handle<>> ready_;
     std::vector<Timer> wheel_;                      // list heads
     std::array<uint64_t, kSlots / 64> occupied_{};  // bit per slot that holds timers
-    size_t timers_ = 0;
     uint64_t tick_ = 0;
     Mono start_;
     Mono now_;

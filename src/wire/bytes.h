@@ -55,6 +55,29 @@ inline const char* find_either(const char* p, const char* end, char a, char b) {
     return p;
 }
 
+// Over letters, digits, '-' and '_' (what header names are made of), sixteen at a time: stops at
+// the first other byte, or where fewer than sixteen are left. The caller looks at the rest.
+inline const char* skip_name(const char* p, const char* end) {
+#if defined(__SSE2__)
+    const auto between = [](__m128i v, char least, char most) {
+        return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8(static_cast<char>(least - 1))),
+                             _mm_cmplt_epi8(v, _mm_set1_epi8(static_cast<char>(most + 1))));
+    };
+    for (; end - p >= 16; p += 16) {
+        const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i letter = between(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 'z');
+        const __m128i other =
+            _mm_or_si128(between(v, '0', '9'), _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('-')),
+                                                            _mm_cmpeq_epi8(v, _mm_set1_epi8('_'))));
+        const auto name = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(letter, other)));
+        if (name != 0xFFFF) {
+            return p + __builtin_ctz(~name);
+        }
+    }
+#endif
+    return p;
+}
+
 // The first of '"' '[' ']' '{' '}', or `end`.
 inline const char* find_structure(const char* p, const char* end) {
 #if defined(__SSE2__)

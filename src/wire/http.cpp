@@ -330,6 +330,7 @@ class Parser {
 
     Parse field() {
         const char* const first = p_;
+        p_ = bytes::skip_name(p_, end_);
         while (p_ != end_ && is_token(*p_)) {
             ++p_;
         }

@@ -14,7 +14,7 @@ TITLES = {
     "rate_stream": "time to the first event at 1,000 streams/s, open loop",
 }
 UNITS = {"requests_s": "requests/s", "cpu_us": "CPU us/request", "plain": "instructions, plain",
-         "stream": "instructions, streamed", "idle_mib": "MiB resident, idle", "stream_kib": "KiB per open stream",
+         "stream": "instructions, streamed", "idle_mib": "MiB resident, idle", "warm_mib": "MiB resident, after 64", "stream_kib": "KiB per open stream",
          "ready_ms": "ms to ready", "size_mib": "MiB stripped", "p50_us": "us, p50", "p99_us": "us, p99",
          "first_p50_us": "us to first event, p50", "first_p99_us": "us to first event, p99"}
 

@@ -373,7 +373,7 @@ class TopEditor {
 
     void edit_member(const ChatFacts::Member& member, bool gone) {
         std::string_view to = renamed(edits_, member.name);
-        bool moved = to != member.name;
+        bool moved = to.data() != member.name.data() && to != member.name;
         if (gone || member.control || dropped(member.name) ||
             (moved && facts_.find(to) != nullptr)) {
             close_run();

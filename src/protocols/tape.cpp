@@ -125,7 +125,7 @@ inline const char* Tape::string(const char* p) {
 }
 
 // A short string without escapes or multi-byte text; nullptr for others, and near the end.
-inline const char* Tape::plain_string(const char* p) const {
+inline const char* Tape::plain_string([[maybe_unused]] const char* p) const {
 #if defined(__SSE2__)
     if (end_ - p >= 32) {
         auto mask = static_cast<unsigned>(_mm_movemask_epi8(odd_bytes(p)));

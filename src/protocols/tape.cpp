@@ -124,10 +124,11 @@ inline const char* Tape::string(const char* p) {
     return behind != nullptr ? behind : any_string(p);
 }
 
-// A short string without escapes or multi-byte text; nullptr for others, and near the end.
+// A short string without escapes or multi-byte text; nullptr for others, and near the end: two
+// bytes behind the string may be looked at.
 inline const char* Tape::plain_string([[maybe_unused]] const char* p) const {
 #if defined(__SSE2__)
-    if (end_ - p >= 32) {
+    if (end_ - p >= 32 + 2) {
         auto mask = static_cast<unsigned>(_mm_movemask_epi8(odd_bytes(p)));
         if (mask == 0) {
             p += 16;
@@ -240,7 +241,8 @@ const char* Tape::object(const char* p, unsigned depth) {
         }
         Name name;
         name.begin = static_cast<uint32_t>(++p - begin_);
-        if (const char* behind = plain_string(p); behind != nullptr) {
+        const char* behind = plain_string(p);
+        if (behind != nullptr) {
             p = behind;
         } else {
             escaped_ = false;
@@ -251,13 +253,15 @@ const char* Tape::object(const char* p, unsigned depth) {
             name.escaped = escaped_;
         }
         name.end = static_cast<uint32_t>(p - 1 - begin_);
-        if (p == end_ || *p != ':') {
+        if (behind != nullptr && *p == ':' && static_cast<unsigned char>(p[1]) > ' ') {
+            ++p;
+        } else {
             p = space(p);
             if (p == end_ || *p != ':') {
                 return fail(p, "':' expected after the member name");
             }
+            p = space(p + 1);
         }
-        p = space(p + 1);
         if (kept && may_be_filter_name(begin_, name.begin, name.end) && !refuse_twins_) {
             p = filter_results(p, depth + 1, name);
         } else {

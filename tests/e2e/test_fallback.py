@@ -102,7 +102,8 @@ def test_content_refusal_and_bad_requests_stop_at_once(sim, belay):
 
 
 def test_a_prompt_too_long_for_the_first_goes_to_one_that_takes_it(sim, belay):
-    sim.fault("model_max_prompt_tokens_exceeded", OPUS)
+    sim.fault("model_max_prompt_tokens_exceeded", OPUS,
+              message="prompt token count of 90431 exceeds the limit of 90000")
     assert_whole_answer(belay.chat(text="Say " + TEXT), GEMINI, 1)
 
 

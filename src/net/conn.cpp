@@ -98,18 +98,7 @@ ssize_t Conn::try_write(std::string_view data) {
 }
 
 void Conn::Readable::await_suspend(std::coroutine_handle<> h) {
-    Conn& c = conn;
-    c.reader_.handle = h;
-    c.reader_.wake = Wake::ready;
-    if (deadline != Mono::max()) {
-        c.reader_.timer.arm(
-            c.loop_, deadline,
-            [](void* arg) {
-                auto* self = static_cast<Conn*>(arg);
-                self->loop_.wake(self->reader_, Wake::timeout);
-            },
-            &c);
-    }
+    conn.loop_.suspend(conn.reader_, h, deadline);
 }
 
 Wake Conn::Readable::await_resume() {
@@ -146,16 +135,7 @@ bool Conn::WriteAll::await_ready() {
 }
 
 void Conn::WriteAll::await_suspend(std::coroutine_handle<> h) {
-    conn.writer_.handle = h;
-    if (deadline != Mono::max()) {
-        conn.writer_.timer.arm(
-            conn.loop_, deadline,
-            [](void* arg) {
-                auto* self = static_cast<Conn*>(arg);
-                self->loop_.wake(self->writer_, Wake::timeout);
-            },
-            &conn);
-    }
+    conn.loop_.suspend(conn.writer_, h, deadline);
 }
 
 Wake Conn::WriteAll::await_resume() {
@@ -168,15 +148,7 @@ Wake Conn::WriteAll::await_resume() {
 
 void Conn::Connected::await_suspend(std::coroutine_handle<> h) {
     conn.connecting_ = true;
-    conn.writer_.handle = h;
-    conn.writer_.wake = Wake::ready;
-    conn.writer_.timer.arm(
-        conn.loop_, deadline,
-        [](void* arg) {
-            auto* self = static_cast<Conn*>(arg);
-            self->loop_.wake(self->writer_, Wake::timeout);
-        },
-        &conn);
+    conn.loop_.suspend(conn.writer_, h, deadline);
 }
 
 Wake Conn::Connected::await_resume() {

@@ -135,6 +135,21 @@ void Loop::watch(int fd, Watched* watched, uint32_t events) {
 
 void Loop::unwatch(int fd) { (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
 
+void Loop::suspend(Waiter& waiter, std::coroutine_handle<> handle, Mono deadline) {
+    waiter.handle = handle;
+    waiter.wake = Wake::ready;
+    waiter.loop = this;
+    if (deadline != Mono::max()) {
+        waiter.timer.arm(
+            *this, deadline,
+            [](void* arg) {
+                auto* late = static_cast<Waiter*>(arg);
+                late->loop->wake(*late, Wake::timeout);
+            },
+            &waiter);
+    }
+}
+
 void Loop::wake(Waiter& waiter, Wake reason) {
     if (!waiter.waiting()) {
         return;
@@ -245,14 +260,7 @@ void Loop::Sleep::await_suspend(std::coroutine_handle<> h) {
     if (slot == nullptr) {
         slot = &own;
     }
-    slot->handle = h;
-    struct Fire {
-        static void fire(void* arg) {
-            auto* sleep = static_cast<Sleep*>(arg);
-            sleep->loop.wake(*sleep->slot, Wake::timeout);
-        }
-    };
-    slot->timer.arm(loop, at, &Fire::fire, this);
+    loop.suspend(*slot, h, at);
 }
 
 Wake Loop::Sleep::await_resume() { return slot == nullptr ? Wake::timeout : slot->wake; }

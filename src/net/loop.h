@@ -45,10 +45,12 @@ class Timer {
     void* arg_ = nullptr;
 };
 
-// A coroutine that waits for one thing.
+// A coroutine that waits for one thing: put to sleep by Loop::suspend, woken by Loop::wake or by its
+// deadline, whichever comes first.
 struct Waiter {
     std::coroutine_handle<> handle;
     Wake wake = Wake::ready;
+    Loop* loop = nullptr;
     Timer timer;
     [[nodiscard]] bool waiting() const { return static_cast<bool>(handle); }
 };
@@ -102,7 +104,9 @@ class Loop {
         return {*this, at, slot, {}};
     }
 
-    // Wakes a waiter now (from the loop thread).
+    // `handle` waits in `waiter` until wake() or `deadline` (Mono::max(): no deadline).
+    void suspend(Waiter& waiter, std::coroutine_handle<> handle, Mono deadline);
+    // Wakes a waiter now (from the loop thread); nothing happens when nobody waits in it.
     void wake(Waiter& waiter, Wake reason);
 
   private:

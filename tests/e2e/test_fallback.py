@@ -101,10 +101,10 @@ def test_content_refusal_and_bad_requests_stop_at_once(sim, belay):
     assert len(sim.calls()) == 1
 
 
-def test_a_prompt_too_long_for_the_first_goes_to_one_that_takes_it(sim, belay):
-    sim.fault("model_max_prompt_tokens_exceeded", OPUS,
-              message="prompt token count of 90431 exceeds the limit of 90000")
-    assert_whole_answer(belay.chat(text="Say " + TEXT), GEMINI, 1)
+def test_a_prompt_too_long_for_one_goes_to_the_next_whose_window_is_larger(sim, belay):
+    sim.fault("model_max_prompt_tokens_exceeded", GEMINI,
+              message="prompt token count of 110431 exceeds the limit of 109000")
+    assert_whole_answer(belay.chat(GEMINI, text="Say " + TEXT), MINI, 1)
 
 
 def test_the_request_s_own_fallbacks_come_first(sim, belay):

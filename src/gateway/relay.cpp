@@ -42,6 +42,14 @@ std::optional<double> parse_seconds(std::string_view text) {
     return value;
 }
 
+// As Python prints a float: "1.0", "0.25".
+std::string render_seconds(double s) {
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof text, s).ptr;
+    std::string out(text, end);
+    return out.find_first_of(".e") == std::string::npos ? out + ".0" : out;
+}
+
 milliseconds to_ms(double s) {
     return milliseconds(static_cast<int64_t>(std::min(s, 86'400.0) * 1000.0) + 1);
 }
@@ -535,8 +543,9 @@ std::optional<double> Call::limit_seconds(const Try& t) const {
     return std::nullopt;
 }
 
-Mono Call::first_byte_deadline(const Try& t) const {
-    return now() + to_ms(limit_seconds(t).value_or(stream_ ? kStreamFirstByte : kPlainTotal));
+Mono Call::first_byte_deadline(const Try& t) {
+    limit_used_ = limit_seconds(t);
+    return now() + to_ms(limit_used_.value_or(stream_ ? kStreamFirstByte : kPlainTotal));
 }
 
 net::Task<Outcome> Call::exchange(Try& t) {
@@ -945,8 +954,8 @@ net::Task<void> Call::fail(const Error& error) {
     add_header(lines, "x-litellm-call-id", record_.request_id);
     add_header(lines, "x-litellm-version", snapshot_->version);
     add_header(lines, "x-litellm-response-cost", "0");
-    if (!trace_.attempts.empty() && header_timeout_) {
-        add_header(lines, "x-litellm-timeout", std::to_string(*header_timeout_));
+    if (limit_used_) {
+        add_header(lines, "x-litellm-timeout", render_seconds(*limit_used_));
     }
     if (rendered.retry_after) {
         add_header(lines, "Retry-After", std::to_string(rendered.retry_after->count()));

@@ -74,7 +74,7 @@ class Call {
     [[nodiscard]] std::string reply_lines(const Try& t, std::string_view content_type) const;
     [[nodiscard]] std::string shown_model(const Try& t) const;
     [[nodiscard]] providers::Job job(const Try& t) const;
-    [[nodiscard]] Mono first_byte_deadline(const Try& t) const;
+    [[nodiscard]] Mono first_byte_deadline(const Try& t);
     [[nodiscard]] std::optional<double> limit_seconds(const Try& t) const;
     void note_quota(const http::Head& head, bool always);
     [[nodiscard]] static std::unique_ptr<Worker::Scratch> take_scratch(Worker& worker);
@@ -100,6 +100,7 @@ class Call {
     ledger::Trace& trace_;
     std::optional<double> header_timeout_;
     std::optional<double> header_stream_timeout_;
+    std::optional<double> limit_used_;  // seconds the last attempt was given, when chosen by anyone
     net::Exchange* running_ = nullptr;  // cancelled when the client goes away
     net::Waiter sleeping_;
     int64_t output_bytes_ = 0;

@@ -76,10 +76,11 @@ class Gateway final : public net::HttpHandler {
 
   private:
     [[nodiscard]] Worker& worker(net::Loop& loop);
-    net::Task<void> models(net::HttpRequest& request, net::HttpResponder& reply,
-                           std::string_view id, const Snapshot& snapshot);
-    net::Task<void> health(net::HttpResponder& reply, const Snapshot& snapshot);
-    net::Task<void> readiness(net::HttpResponder& reply);
+    // Out of line, so that their frames are not part of a call's (see relay.h).
+    [[gnu::noinline]] net::Task<void> models(net::HttpRequest& request, net::HttpResponder& reply,
+                                             std::string_view id, const Snapshot& snapshot);
+    [[gnu::noinline]] net::Task<void> health(net::HttpResponder& reply, const Snapshot& snapshot);
+    [[gnu::noinline]] net::Task<void> readiness(net::HttpResponder& reply);
 
     Services services_;
     std::vector<std::unique_ptr<Worker>> workers_;

@@ -24,7 +24,8 @@ constexpr seconds kErrorBody{10};
 constexpr size_t kMaxErrorBody = 64 << 10;
 constexpr size_t kMaxPlainReply = 64 << 20;
 constexpr size_t kMaxFixedLines = 64;
-constexpr size_t kMaxSpare = 64;      // records kept for reuse, per loop
+constexpr size_t kMaxSpare = 64;  // records kept for reuse, per loop
+const Outcome kSuccess;
 constexpr size_t kMaxHeld = 1 << 20;  // handshake frames kept back before the first content
 
 std::optional<double> parse_seconds(std::string_view text) {
@@ -220,13 +221,24 @@ void Call::on_gone(void* self) {
 
 net::Task<void> Call::run(std::string path_model) {
     read_request();
+    const std::unique_ptr<Error> refusal = take_request(path_model);
+    if (refusal != nullptr) {
+        co_await fail(*refusal);
+    } else {
+        reply_.on_client_gone(&Call::on_gone, this);
+        co_await attempts();
+    }
+    finish_record();
+}
+
+// Facts and plan, or why there are none. Not in run(): what it needs on the way would stay in that
+// coroutine's frame for as long as the stream is open.
+std::unique_ptr<Error> Call::take_request(const std::string& path_model) {
     auto facts = client_ == protocols::Api::embeddings
                      ? protocols::scan_embeddings_request(request_.body, path_model)
                      : protocols::scan_chat_request(request_.body, path_model);
     if (!facts) {
-        co_await fail(facts.error());
-        finish_record();
-        co_return;
+        return std::make_unique<Error>(std::move(facts).error());
     }
     asked_->facts = std::move(*facts);
     record_.asked = trace_.asked = asked_->facts.model;
@@ -234,15 +246,11 @@ net::Task<void> Call::run(std::string path_model) {
     include_usage_ = asked_->facts.include_usage || snapshot_->always_include_stream_usage;
     auto plan = routing::plan(snapshot_->table, make_query());
     if (!plan) {
-        co_await fail(plan.error());
-        finish_record();
-        co_return;
+        return std::make_unique<Error>(std::move(plan).error());
     }
     asked_->plan = std::move(*plan);
     max_retries_ = routing::max_retries(*asked_->plan);
-    reply_.on_client_gone(&Call::on_gone, this);
-    co_await attempts();
-    finish_record();
+    return nullptr;
 }
 
 // What is read from the head: it dies when the request is released.
@@ -358,14 +366,12 @@ routing::Query Call::make_query() const {
 // --- the chain
 
 net::Task<void> Call::attempts() {
-    Error last_words;
+    const auto holder = std::make_unique<Try>();
     while (!answered_) {
-        Try t;
-        t.step = routing::next(*asked_->plan, services_.health, now(), services_.clock.wall(),
-                               quick_random_unit());
+        Try& t = *holder;
+        t = Try();
+        next_step(t);
         if (t.step.action == routing::Action::stop) {
-            record_.attempted_fallbacks = routing::attempted_fallbacks(*asked_->plan);
-            record_.attempted_retries = routing::attempted_retries(*asked_->plan);
             co_await fail(t.step.error);
             co_return;
         }
@@ -373,47 +379,68 @@ net::Task<void> Call::attempts() {
             co_await worker_.loop.sleep_until(now() + t.step.delay, &sleeping_);
         }
         if (gone()) {
-            record_.status = ledger::Status::client_aborted;
-            record_.http_status = 499;
-            reply_.abort();
+            give_up();
             co_return;
         }
         if (t.step.action == routing::Action::wait) {
             continue;
         }
         begin_trace(t);
-        const Outcome outcome = co_await attempt(t);
-        end_trace(t, outcome);
-        if (asked_ != nullptr) {  // else the answer was committed, and reported then
-            if (t.api_known && outcome.cause != Cause::success) {
-                t.provider->learn(job(t), t.prepared.api, outcome);
-            }
-            routing::report(*asked_->plan, services_.health, outcome, now(),
-                            services_.clock.wall());
-            record_.attempted_fallbacks = routing::attempted_fallbacks(*asked_->plan);
-            record_.attempted_retries = routing::attempted_retries(*asked_->plan);
-        }
-        if (outcome.cause == Cause::cancelled && !answered_) {
-            record_.status = ledger::Status::client_aborted;
-            record_.http_status = 499;
-            reply_.abort();
-            co_return;
-        }
+        outcome_.reset();
+        co_await attempt(t);
+        take_outcome(t);
     }
 }
 
-net::Task<Outcome> Call::attempt(Try& t) {
+void Call::next_step(Try& t) {
+    t.step = routing::next(*asked_->plan, services_.health, now(), services_.clock.wall(),
+                           quick_random_unit());
+    if (t.step.action == routing::Action::stop) {
+        note_counts();
+    }
+}
+
+void Call::note_counts() {
+    record_.attempted_fallbacks = routing::attempted_fallbacks(*asked_->plan);
+    record_.attempted_retries = routing::attempted_retries(*asked_->plan);
+}
+
+// The client has gone before it was answered.
+void Call::give_up() {
+    answered_ = true;
+    record_.status = ledger::Status::client_aborted;
+    record_.http_status = 499;
+    reply_.abort();
+}
+
+// What the attempt's end means for the plan, the trace and the provider.
+void Call::take_outcome(const Try& t) {
+    const Outcome& outcome = outcome_ != nullptr ? *outcome_ : kSuccess;
+    end_trace(t, outcome);
+    if (asked_ != nullptr) {  // else the answer was committed, and reported then
+        if (t.api_known && outcome.cause != Cause::success) {
+            t.provider->learn(job(t), t.prepared.api, outcome);
+        }
+        routing::report(*asked_->plan, services_.health, outcome, now(), services_.clock.wall());
+        note_counts();
+    }
+    if (outcome.cause == Cause::cancelled && !answered_) {
+        give_up();
+    }
+}
+
+net::Task<void> Call::attempt(Try& t) {
     const routing::Deployment& deployment = *t.step.deployment;
     if (!deployment.mock_response.empty()) {
         co_return co_await answer_mock(t);
     }
     t.provider = services_.providers.find(deployment.provider);
     if (t.provider == nullptr) {
-        co_return outcome_of(caller_error(
+        co_return end_with(outcome_of(caller_error(
             Kind::invalid_request,
             "The provider '" + deployment.provider + "' of model " + deployment.group +
                 " is not one that this gateway speaks. Known: openai, anthropic, github_copilot, "
-                "and any OpenAI-compatible one by api_base"));
+                "and any OpenAI-compatible one by api_base")));
     }
     if (t.provider->needs_account()) {
         if (services_.account != nullptr && !t.step.refresh_token) {
@@ -422,7 +449,7 @@ net::Task<Outcome> Call::attempt(Try& t) {
         if (t.credential == nullptr) {
             auto got = co_await credential(t);
             if (!got) {
-                co_return outcome_of(got.error());
+                co_return end_with(outcome_of(got.error()));
             }
             t.credential = std::move(*got);
         }
@@ -436,14 +463,14 @@ net::Task<Outcome> Call::attempt(Try& t) {
     }
     auto prepared = t.provider->prepare(job(t));
     if (!prepared) {
-        co_return outcome_of(prepared.error());
+        co_return end_with(outcome_of(prepared.error()));
     }
     t.prepared = std::move(*prepared);
     t.api_known = true;
     auto built = protocols::build_upstream_request(t.prepared.api, request_.body, asked_->facts,
                                                    t.prepared.edits);
     if (!built) {
-        co_return outcome_of(built.error());
+        co_return end_with(outcome_of(built.error()));
     }
     t.body = std::move(built->body);
     for (auto* list : {&t.prepared.warnings, &built->warnings}) {
@@ -548,7 +575,7 @@ Mono Call::first_byte_deadline(const Try& t) {
     return now() + to_ms(limit_used_.value_or(stream_ ? kStreamFirstByte : kPlainTotal));
 }
 
-net::Task<Outcome> Call::exchange(Try& t) {
+net::Task<void> Call::exchange(Try& t) {
     net::Exchange exchange(worker_.client);
     running_ = &exchange;
     struct Clear {
@@ -560,7 +587,7 @@ net::Task<Outcome> Call::exchange(Try& t) {
         {"POST", t.prepared.target, t.prepared.header_lines, t.body, t.step.fresh_connection},
         first_byte_deadline(t));
     if (!sent) {
-        co_return outcome_of(sent.error());
+        co_return end_with(outcome_of(sent.error()));
     }
     auto& tried = trace_.attempts.back();
     tried.first_byte_us = elapsed_us();
@@ -599,7 +626,7 @@ void Call::note_quota(const http::Head& head, bool always) {
 }
 
 // An error status, or a 200 that is no answer: the upstream's words, typed.
-net::Task<Outcome> Call::refused(Try& t, net::Exchange& exchange) {
+net::Task<void> Call::refused(Try& t, net::Exchange& exchange) {
     routing::ReplyFacts facts;
     facts.status = exchange.head().status;
     facts.path = protocols::api_path(t.prepared.api);
@@ -613,7 +640,7 @@ net::Task<Outcome> Call::refused(Try& t, net::Exchange& exchange) {
     std::string body;
     auto read = co_await exchange.read_all(body, kMaxErrorBody, now() + kErrorBody);
     if (!read && read.error().kind == Kind::cancelled) {
-        co_return outcome_of(read.error());
+        co_return end_with(outcome_of(read.error()));
     }
     facts.body = body;
     Outcome outcome = routing::classify(facts, services_.clock.wall());
@@ -621,10 +648,10 @@ net::Task<Outcome> Call::refused(Try& t, net::Exchange& exchange) {
         outcome.cause = Cause::malformed;
         outcome.message = "the upstream answered with something else than was asked for";
     }
-    co_return outcome;
+    co_return end_with(std::move(outcome));
 }
 
-net::Task<Outcome> Call::answer_plain(Try& t, net::Exchange& exchange) {
+net::Task<void> Call::answer_plain(Try& t, net::Exchange& exchange) {
     std::string gathered;
     std::string_view body;
     if (const auto whole = exchange.take_whole()) {
@@ -632,7 +659,7 @@ net::Task<Outcome> Call::answer_plain(Try& t, net::Exchange& exchange) {
     } else {
         auto read = co_await exchange.read_all(gathered, kMaxPlainReply, first_byte_deadline(t));
         if (!read) {
-            co_return outcome_of(read.error());
+            co_return end_with(outcome_of(read.error()));
         }
         body = gathered;
     }
@@ -649,14 +676,16 @@ net::Task<Outcome> Call::answer_plain(Try& t, net::Exchange& exchange) {
             empty.status = 200;
             empty.body = body.substr(0, kMaxErrorBody);
             Outcome outcome = routing::classify(empty, services_.clock.wall());
-            co_return outcome.cause == Cause::success ? outcome_of(converted.error()) : outcome;
+            co_return end_with(outcome.cause == Cause::success ? outcome_of(converted.error())
+                                                               : outcome);
         }
         routing::ReplyFacts facts;
         facts.status = 200;
         facts.path = protocols::api_path(t.prepared.api);
         facts.body = body.substr(0, kMaxErrorBody);
         Outcome outcome = routing::classify(facts, services_.clock.wall());
-        co_return outcome.cause == Cause::success ? outcome_of(converted.error()) : outcome;
+        co_return end_with(outcome.cause == Cause::success ? outcome_of(converted.error())
+                                                           : outcome);
     }
     for (auto& warning : converted->warnings) {
         trace_.warnings.push_back(std::move(warning));
@@ -676,10 +705,10 @@ net::Task<Outcome> Call::answer_plain(Try& t, net::Exchange& exchange) {
     if (!co_await reply_.send_raw(200, reply_lines(t, "application/json"), converted->body)) {
         record_.status = ledger::Status::client_aborted;
     }
-    co_return Outcome{};
+    co_return;
 }
 
-net::Task<Outcome> Call::answer_stream(Try& t, net::Exchange& exchange) {
+net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
     protocols::StreamOptions options;
     options.model = shown_model(t);
     options.id = "chatcmpl-" + record_.request_id;
@@ -763,18 +792,17 @@ net::Task<Outcome> Call::answer_stream(Try& t, net::Exchange& exchange) {
         Outcome outcome;
         outcome.cause = Cause::cancelled;
         outcome.message = "the client went away";
-        co_return outcome;
+        co_return end_with(std::move(outcome));
     }
-    Outcome outcome = co_await end_stream(*stream, exchange, out, done);
+    co_await end_stream(*stream, exchange, out, done);
     if (committed_) {
         settle(t);
     }
-    co_return outcome;
 }
 
 // The upstream is through: the client's end mark, or the truth about a cut.
-net::Task<Outcome> Call::end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
-                                    std::string& out, bool said_done) {
+net::Task<void> Call::end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
+                                 std::string& out, bool said_done) {
     const auto end = stream.on_end(out);
     if (end.usage) {
         record_.usage = *end.usage;
@@ -803,15 +831,15 @@ net::Task<Outcome> Call::end_stream(protocols::ReplyStream& stream, net::Exchang
         auto rest = co_await exchange.read(until);
         said_done = rest.ok() && !rest->empty();
     }
-    co_return Outcome{};
+    co_return;
 }
 
 // Before the commit point nothing was sent, and the chain goes on. After it the client is told in
 // its own protocol, without an end mark.
-net::Task<Outcome> Call::break_stream(std::string& out, Outcome outcome) {
+net::Task<void> Call::break_stream(std::string& out, Outcome outcome) {
     if (!committed_) {
         record_.usage = {};
-        co_return outcome;
+        co_return end_with(std::move(outcome));
     }
     const Error error = routing::to_error(outcome);
     protocols::write_stream_error(out, error, protocols::ClientApi::openai);
@@ -822,7 +850,7 @@ net::Task<Outcome> Call::break_stream(std::string& out, Outcome outcome) {
     record_.error_message = error.message.substr(0, ledger::kMaxErrorMessage);
     answered_ = true;
     (void)co_await reply_.end(out);
-    co_return outcome;
+    co_return end_with(std::move(outcome));
 }
 
 // The answer is chosen: from here on the client hears this upstream alone. The request's bytes are
@@ -843,7 +871,7 @@ void Call::commit(Try& t) {
     t.prepared.edits = {};
 }
 
-net::Task<Outcome> Call::answer_mock(Try& t) {
+net::Task<void> Call::answer_mock(Try& t) {
     const std::string& text = t.step.deployment->mock_response;
     std::string quoted;
     json::write_string(quoted, text);
@@ -868,7 +896,7 @@ net::Task<Outcome> Call::answer_mock(Try& t) {
         sse::write_data(out, "[DONE]");
         reply_.begin(200, reply_lines(t, "text/event-stream; charset=utf-8"));
         (void)co_await reply_.end(out);
-        co_return Outcome{};
+        co_return;
     }
     const std::string body =
         head +
@@ -878,7 +906,7 @@ net::Task<Outcome> Call::answer_mock(Try& t) {
         R"(,"completion_tokens":)" + std::to_string(record_.usage.output) + R"(,"total_tokens":)" +
         std::to_string(record_.usage.total()) + "}}";
     (void)co_await reply_.send_raw(200, reply_lines(t, "application/json"), body);
-    co_return Outcome{};
+    co_return;
 }
 
 // --- what the client is told

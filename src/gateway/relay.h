@@ -55,18 +55,29 @@ class Call {
 
     void read_request();
     [[nodiscard]] routing::Query make_query() const;
+    [[nodiscard]] std::unique_ptr<Error> take_request(const std::string& path_model);
     net::Task<void> attempts();
-    net::Task<routing::Outcome> attempt(Try& t);
-    net::Task<Result<accounts::CredentialPtr>> credential(const Try& t);
-    net::Task<routing::Outcome> exchange(Try& t);
-    net::Task<routing::Outcome> refused(Try& t, net::Exchange& exchange);
-    net::Task<routing::Outcome> answer_plain(Try& t, net::Exchange& exchange);
-    net::Task<routing::Outcome> answer_stream(Try& t, net::Exchange& exchange);
-    net::Task<routing::Outcome> end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
-                                           std::string& out, bool said_done);
-    net::Task<routing::Outcome> break_stream(std::string& out, routing::Outcome outcome);
-    net::Task<routing::Outcome> answer_mock(Try& t);
-    net::Task<void> fail(const Error& error);
+    void next_step(Try& t);
+    void note_counts();
+    void give_up();
+    void take_outcome(const Try& t);
+    // How the attempt ended; one that says nothing has succeeded.
+    void end_with(routing::Outcome outcome) {
+        outcome_ = std::make_unique<routing::Outcome>(std::move(outcome));
+    }
+    // Paths that a streamed answer does not take are kept out of line: a coroutine that is inlined
+    // lays its frame into its caller's, and that one stays as long as the stream is open.
+    net::Task<void> attempt(Try& t);
+    [[gnu::noinline]] net::Task<Result<accounts::CredentialPtr>> credential(const Try& t);
+    net::Task<void> exchange(Try& t);
+    [[gnu::noinline]] net::Task<void> refused(Try& t, net::Exchange& exchange);
+    [[gnu::noinline]] net::Task<void> answer_plain(Try& t, net::Exchange& exchange);
+    net::Task<void> answer_stream(Try& t, net::Exchange& exchange);
+    net::Task<void> end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
+                               std::string& out, bool said_done);
+    [[gnu::noinline]] net::Task<void> break_stream(std::string& out, routing::Outcome outcome);
+    [[gnu::noinline]] net::Task<void> answer_mock(Try& t);
+    [[gnu::noinline]] net::Task<void> fail(const Error& error);
 
     void commit(Try& t);
     void keep_facts();
@@ -95,6 +106,7 @@ class Call {
     net::HttpRequest& request_;
     net::HttpResponder& reply_;
     std::unique_ptr<Asked> asked_;
+    std::unique_ptr<routing::Outcome> outcome_;  // of the attempt that has ended; null: success
     std::unique_ptr<Worker::Scratch> scratch_;
     ledger::SpendRecord& record_;
     ledger::Trace& trace_;

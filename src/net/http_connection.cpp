@@ -30,6 +30,14 @@ std::string_view date_line() {
 
 constexpr size_t kKeepBuffer = 4 << 10;
 
+std::string error_body(int status, std::string_view reason) {
+    std::string body = R"({"error":{"message":)";
+    json::write_string(body, reason);
+    body += R"(,"type":"invalid_request_error","param":null,"code":")" + std::to_string(status) +
+            R"("}})";
+    return body;
+}
+
 void shrink(std::string& buffer) {
     if (buffer.capacity() > kKeepBuffer) {
         std::string().swap(buffer);
@@ -63,31 +71,16 @@ void HttpConnection::close_if_idle() {
 
 Task<void> HttpConnection::serve() {
     while (true) {
-        if (co_await read_head() != Got::yes) {
+        const Got got_head = co_await read_head();
+        if (got_head != Got::yes) {
             break;
         }
         HttpRequest request;
-        request.received = loop_.now();
-        request.local_port = local_port_;
-        request.head = &head_;
-        auto path = safe_path(head_.target);
-        if (!path) {
-            co_await refuse(400, path.error().message);
-            break;
-        }
-        begun_ = answered_ = streaming_ = gone_ = false;
-        keep_alive_ = head_.keep_alive && !server_.draining_.load(std::memory_order_relaxed);
-        if (auto refusal = server_.handler_.admit(head_, *path, local_port_)) {
-            if (head_.body != http::BodyKind::none) {
-                keep_alive_ = false;
-            }
-            refusal->headers.emplace_back("Content-Type", refusal->content_type);
-            co_await HttpResponder(*this).send(refusal->status, refusal->headers, refusal->body);
-            if (!keep_alive_) {
-                co_await linger();
+        if (!is_admitted(request)) {
+            const Got after = co_await answer_refusal();
+            if (after != Got::yes) {
                 break;
             }
-            finish_request();
             continue;
         }
         if (!take_body(request)) {
@@ -96,24 +89,16 @@ Task<void> HttpConnection::serve() {
                 break;
             }
         }
-        request.path = head_.target.substr(0, path->size());
-        const size_t mark = head_.target.find('?');
-        request.query =
-            mark == std::string_view::npos ? std::string_view() : head_.target.substr(mark + 1);
+        request.path = head_.target.substr(0, path_size_);
+        if (path_size_ < head_.target.size()) {
+            request.query = head_.target.substr(path_size_ + 1);
+        }
         server_.in_flight_.fetch_add(1, std::memory_order_relaxed);
-        {
-            HttpResponder responder(*this);
-            co_await server_.handler_.handle(request, responder);
-            conn_.on_peer_gone(nullptr, nullptr);
-            if (!answered_) {
-                if (begun_ || streaming_) {
-                    keep_alive_ = false;
-                } else {
-                    co_await responder.send(
-                        500, "application/json",
-                        R"({"error":{"message":"Internal server error","type":"internal_server_error"}})");
-                }
-            }
+        HttpResponder responder(*this);
+        co_await server_.handler_.handle(request, responder);
+        conn_.on_peer_gone(nullptr, nullptr);
+        if (!answered_) {
+            co_await answer_nothing();
         }
         server_.in_flight_.fetch_sub(1, std::memory_order_relaxed);
         if (!keep_alive_ || gone_ || conn_.closed()) {
@@ -125,6 +110,57 @@ Task<void> HttpConnection::serve() {
         server_.body_bytes_.fetch_sub(std::exchange(counted_body_, 0));
     }
     conn_.close();
+}
+
+bool HttpConnection::is_admitted(HttpRequest& request) {
+    request.received = loop_.now();
+    request.local_port = local_port_;
+    request.head = &head_;
+    begun_ = answered_ = streaming_ = gone_ = false;
+    keep_alive_ = head_.keep_alive && !server_.draining_.load(std::memory_order_relaxed);
+    auto path = safe_path(head_.target);
+    if (!path) {
+        refusal_ = std::make_unique<HttpHandler::Refusal>();
+        refusal_->status = 400;
+        refusal_->body = error_body(400, path.error().message);
+        keep_alive_ = false;
+        return false;
+    }
+    path_size_ = path->size();
+    auto refusal = server_.handler_.admit(head_, *path, local_port_);
+    if (!refusal) {
+        return true;
+    }
+    refusal_ = std::make_unique<HttpHandler::Refusal>(std::move(*refusal));
+    if (head_.body != http::BodyKind::none) {
+        keep_alive_ = false;
+    }
+    return false;
+}
+
+Task<HttpConnection::Got> HttpConnection::answer_refusal() {
+    const std::unique_ptr<HttpHandler::Refusal> refusal = std::move(refusal_);
+    refusal->headers.emplace_back("Content-Type", refusal->content_type);
+    HttpResponder responder(*this);
+    const bool sent = co_await responder.send(refusal->status, refusal->headers, refusal->body);
+    if (!sent || !keep_alive_) {
+        co_await linger();
+        co_return Got::refused;
+    }
+    finish_request();
+    co_return Got::yes;
+}
+
+// A handler that returned without an answer.
+Task<void> HttpConnection::answer_nothing() {
+    if (begun_ || streaming_) {
+        keep_alive_ = false;
+        co_return;
+    }
+    HttpResponder responder(*this);
+    co_await responder.send(
+        500, "application/json",
+        R"({"error":{"message":"Internal server error","type":"internal_server_error"}})");
 }
 
 // Drops the request's bytes; what was pipelined after it stays.
@@ -335,13 +371,10 @@ Task<void> HttpConnection::refuse(int status, std::string_view reason) {
     idle_ = false;
     keep_alive_ = false;
     begun_ = answered_ = streaming_ = false;
-    std::string body = R"({"error":{"message":)";
-    json::write_string(body, reason);
-    body += R"(,"type":"invalid_request_error","param":null,"code":")" + std::to_string(status) +
-            R"("}})";
-    http::Head none;
-    head_ = none;
-    co_await HttpResponder(*this).send(status, "application/json", body);
+    const std::string body = error_body(status, reason);
+    head_ = http::Head();
+    HttpResponder responder(*this);
+    co_await responder.send(status, "application/json", body);
     co_await linger();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // One client connection of HttpServer: its buffers and its coroutine. Internal to net.
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -29,15 +30,21 @@ class HttpConnection {
     friend class HttpResponder;
     enum class Got : uint8_t { yes, closed, refused };
 
-    Task<Got> read_head();
+    // Rare paths are kept out of line: a coroutine that is inlined lays its frame into its
+    // caller's, and serve()'s stays as long as the connection.
+    [[gnu::noinline]] Task<Got> read_head();
     [[nodiscard]] bool take_body(HttpRequest& request);
-    Task<Got> read_body(HttpRequest& request);
-    Task<Got> read_sized_body(HttpRequest& request);
-    Task<Got> read_chunked_body(HttpRequest& request);
+    [[gnu::noinline]] Task<Got> read_body(HttpRequest& request);
+    [[gnu::noinline]] Task<Got> read_sized_body(HttpRequest& request);
+    [[gnu::noinline]] Task<Got> read_chunked_body(HttpRequest& request);
     // Reads once; false when the connection ended or the deadline passed (`timed_out_` says which).
     Task<bool> read_more(std::string& into, Mono deadline);
-    Task<void> refuse(int status, std::string_view reason);
-    Task<void> linger();
+    [[gnu::noinline]] Task<void> refuse(int status, std::string_view reason);
+    [[gnu::noinline]] Task<void> linger();
+    // Whether the request whose head has been read may go on; what it is answered if not.
+    [[nodiscard]] bool is_admitted(HttpRequest& request);
+    [[gnu::noinline]] Task<Got> answer_refusal();
+    [[gnu::noinline]] Task<void> answer_nothing();
     [[nodiscard]] std::string too_large() const;
     [[nodiscard]] bool reparse_head();
     [[nodiscard]] Mono deadline(milliseconds from_now) const { return loop_.now() + from_now; }
@@ -53,6 +60,8 @@ class HttpConnection {
     std::string next_;  // bytes after a chunked body
     std::string out_;   // reply bytes not yet taken by the socket
     http::Head head_;
+    std::unique_ptr<HttpHandler::Refusal> refusal_;  // of the current request
+    size_t path_size_ = 0;                           // of head_.target
     size_t request_size_ = 0;  // bytes of in_ that belong to the current request
     size_t counted_body_ = 0;  // what this request added to bodies_in_flight
     uint16_t local_port_;

@@ -1,8 +1,12 @@
 #include "app/resident.h"
 
 #include <link.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+// tcmalloc's own, when the program is linked with it (gperftools, malloc_extension_c.h).
+extern "C" [[gnu::weak]] void MallocExtension_ReleaseFreeMemory();
 
 namespace belay::app {
 namespace {
@@ -28,6 +32,13 @@ int release(dl_phdr_info* info, size_t, void*) {
 
 }  // namespace
 
-void release_startup_code() { dl_iterate_phdr(&release, nullptr); }
+void release_startup_memory() {
+    dl_iterate_phdr(&release, nullptr);
+    if (MallocExtension_ReleaseFreeMemory != nullptr) {
+        MallocExtension_ReleaseFreeMemory();
+    } else {
+        malloc_trim(0);
+    }
+}
 
 }  // namespace belay::app

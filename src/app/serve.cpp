@@ -485,7 +485,7 @@ int serve(const ServeOptions& asked) {
     }
     (*service)->wait_for_account(kAccountPatience);
     print_banner(**service, options, demo.get(), took);
-    release_startup_code();
+    release_startup_memory();
 
     while (true) {
         int caught = 0;

@@ -10,11 +10,11 @@
 namespace belay::chat {
 
 struct Usage {
-    int64_t input = 0;        // fresh prompt tokens
+    int64_t input = 0;  // fresh prompt tokens
     int64_t cache_read = 0;
     int64_t cache_write = 0;
-    int64_t output = 0;       // completion tokens, reasoning included
-    int64_t reasoning = 0;    // part of output
+    int64_t output = 0;                        // completion tokens, reasoning included
+    int64_t reasoning = 0;                     // part of output
     std::optional<NanoCredits> upstream_cost;  // copilot_usage.total_nano_aiu, when given
 
     bool operator==(const Usage&) const = default;

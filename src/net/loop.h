@@ -45,8 +45,8 @@ class Timer {
     void* arg_ = nullptr;
 };
 
-// A coroutine that waits for one thing: put to sleep by Loop::suspend, woken by Loop::wake or by its
-// deadline, whichever comes first.
+// A coroutine that waits for one thing: put to sleep by Loop::suspend, woken by Loop::wake or by
+// its deadline, whichever comes first.
 struct Waiter {
     std::coroutine_handle<> handle;
     Wake wake = Wake::ready;

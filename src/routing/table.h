@@ -1,7 +1,7 @@
 #pragma once
-// What may serve what: the routing half of a configuration, immutable once built. app/config makes it
-// from a file; gateway asks it through plan.h. Every field keeps LiteLLM's meaning (litellm_params,
-// model_info, router_settings) so that a LiteLLM file needs no change.
+// What may serve what: the routing half of a configuration, immutable once built. app/config makes
+// it from a file; gateway asks it through plan.h. Every field keeps LiteLLM's meaning
+// (litellm_params, model_info, router_settings) so that a LiteLLM file needs no change.
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -20,7 +20,8 @@ namespace belay::routing {
 
 using Seconds = std::chrono::duration<double>;
 
-// A name in a fallback list, with the request members it overrides ("messages", "temperature", ...).
+// A name in a fallback list, with the request members it overrides ("messages", "temperature",
+// ...).
 struct FallbackTarget {
     std::string group;
     json::Value overrides;  // object or null
@@ -67,8 +68,8 @@ struct Deployment {
     std::optional<chat::PriceCard> price;  // configured price
     std::string base_model;                // price-table key
     json::Value model_info;                // echoed by /model/info
-    bool from_wildcard = false;            // stands for one model of a wildcard, by the live catalogue
-    int line = 0;                          // where it stands in the file; 0 = built in
+    bool from_wildcard = false;  // stands for one model of a wildcard, by the live catalogue
+    int line = 0;                // where it stands in the file; 0 = built in
 };
 
 struct Alias {
@@ -85,7 +86,7 @@ struct Settings {
     Seconds cooldown_time{5};
     bool disable_cooldowns = false;
     std::optional<int> allowed_fails;
-    Seconds retry_after{0};      // least sleep between retries
+    Seconds retry_after{0};  // least sleep between retries
     int max_fallbacks = 5;
     bool drop_params = false;
     bool modify_params = false;

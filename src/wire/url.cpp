@@ -142,8 +142,8 @@ Result<void> parse_authority(std::string_view text, Url& url) {
 bool is_dots(std::string_view segment) { return segment == "." || segment == ".."; }
 
 // Encoded bytes that change what a path means once decoded. An encoded '/' is not one of them: the
-// official clients send model names with slashes that way (/v1/models/a%2Fb), and routes are matched
-// on the undecoded path, so it cannot make a segment.
+// official clients send model names with slashes that way (/v1/models/a%2Fb), and routes are
+// matched on the undecoded path, so it cannot make a segment.
 bool is_dangerous(int byte) {
     return byte < 0x20 || byte == 0x7F || byte == '.' || byte == '\\' || byte == ';';
 }

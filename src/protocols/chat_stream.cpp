@@ -4,6 +4,7 @@
 
 #include "protocols/raw_text.h"
 #include "protocols/usage_json.h"
+#include "wire/bytes.h"
 #include "wire/json.h"
 #include "wire/sse.h"
 
@@ -48,6 +49,10 @@ FrameFacts ChatStreamMender::on_event(std::string_view name, std::string_view da
     if (data.empty()) {
         return {};
     }
+    if (name.empty() && write_like_last(data, out)) {
+        return FrameFacts{.content = true};
+    }
+    pattern_.before.clear();
     Tape& tape = scratch_tape();
     bool chunk = tape.read(data, Tape::Twins::ignored) && tape.root().is_object();
     if (!chunk) {
@@ -64,7 +69,71 @@ FrameFacts ChatStreamMender::on_event(std::string_view name, std::string_view da
     if (name == "error" && tape.find(tape.root(), "error") == nullptr) {
         return fail_with(data);
     }
-    return on_chunk(tape, out);
+    const size_t begin = out.size();
+    const FrameFacts facts = on_chunk(tape, out);
+    if (name.empty()) {
+        keep_pattern(data, std::string_view(out).substr(begin), facts);
+    }
+    return facts;
+}
+
+namespace {
+
+constexpr std::string_view kContent = R"("content":")";
+
+// Where the only `"content":"…"` of a text has its value, quotes left out; npos when there is not
+// exactly one. The pattern cannot stand inside a JSON string: its quotes would be escaped.
+std::pair<size_t, size_t> find_content(std::string_view text) {
+    const size_t at = text.find(kContent);
+    if (at == std::string_view::npos || text.rfind(kContent) != at) {
+        return {std::string_view::npos, 0};
+    }
+    const size_t begin = at + kContent.size();
+    size_t end = begin;
+    while (end < text.size() && text[end] != '"') {
+        end += text[end] == '\\' ? 2 : 1;
+    }
+    return end < text.size() ? std::pair{begin, end} : std::pair{std::string_view::npos, size_t{0}};
+}
+
+}  // namespace
+
+bool ChatStreamMender::write_like_last(std::string_view data, std::string& out) const {
+    const Pattern& p = pattern_;
+    if (p.before.empty() || data.size() <= p.before.size() + p.after.size() ||
+        !data.starts_with(p.before) || !data.ends_with(p.after)) {
+        return false;
+    }
+    const std::string_view text =
+        data.substr(p.before.size(), data.size() - p.before.size() - p.after.size());
+    const char* const end = text.data() + text.size();
+    if (bytes::find_string_special(text.data(), end) != end) {
+        // Escapes or other alphabets: it must still be one string, from quote to quote.
+        const auto quoted = data.substr(p.before.size() - 1, text.size() + 2);
+        if (!json::validate(quoted).ok()) {
+            return false;
+        }
+    }
+    out.append(p.frame_before).append(text).append(p.frame_after);
+    return true;
+}
+
+void ChatStreamMender::keep_pattern(std::string_view data, std::string_view frame,
+                                    const FrameFacts& facts) {
+    if (!facts.content || facts.finished || facts.done || facts.usage || !facts.error.empty() ||
+        frame.find(R"("role")") != std::string_view::npos) {
+        return;
+    }
+    const auto [begin, end] = find_content(data);
+    const auto [frame_begin, frame_end] = find_content(frame);
+    if (begin == std::string_view::npos || frame_begin == std::string_view::npos ||
+        data.substr(begin, end - begin) != frame.substr(frame_begin, frame_end - frame_begin)) {
+        return;
+    }
+    pattern_.before = data.substr(0, begin);
+    pattern_.after = data.substr(end);
+    pattern_.frame_before = frame.substr(0, frame_begin);
+    pattern_.frame_after = frame.substr(frame_end);
 }
 
 StreamEnd ChatStreamMender::on_end(std::string& out) {

@@ -67,6 +67,16 @@ class ChatStreamMender final : public ReplyStream {
         bool content = false;
     };
 
+    // A stream repeats itself: most chunks differ from the one before in nothing but their text.
+    // What stands around the text is kept, as it came in and as it was written; a chunk with the
+    // same surroundings is written by copying three pieces.
+    struct Pattern {
+        std::string before, after;              // the text, in the chunk, quotes included
+        std::string frame_before, frame_after;  // and in the frame
+    };
+    [[nodiscard]] bool write_like_last(std::string_view data, std::string& out) const;
+    void keep_pattern(std::string_view data, std::string_view frame, const FrameFacts& facts);
+
     Chunk read_chunk(const Tape& tape);
     FrameFacts on_chunk(const Tape& tape, std::string& out);
     FrameFacts on_done(std::string& out);
@@ -94,6 +104,7 @@ class ChatStreamMender final : public ReplyStream {
     [[nodiscard]] bool whole() const;
 
     StreamOptions options_;
+    Pattern pattern_;   // of the last chunk; empty when it was no plain text
     std::string head_;  // `data: {"id":…,"object":…,"created":…,"model":…`
     std::string id_;
     std::string upstream_model_;

@@ -30,6 +30,10 @@ class Conn final : public Watched {
 
     // > 0 bytes read, 0 at the end, kBlocked, kFailed.
     ssize_t try_read(char* data, size_t size);
+    // The same, but asks the kernel only when epoll has told of something since the last time.
+    ssize_t read_if_ready(char* data, size_t size) {
+        return readable_ || closed() ? try_read(data, size) : kBlocked;
+    }
     ssize_t try_write(std::string_view data);
 
     // co_await readable(deadline): Wake::ready when a read is worth trying.

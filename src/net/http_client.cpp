@@ -430,7 +430,7 @@ Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline
     http::ParseError error;
     head_.headers.reserve(24);  // grown once: upstreams send a dozen or two
     while (true) {
-        const ssize_t n = conn_->try_read(client_.loop_.scratch(), Loop::kScratch);
+        const ssize_t n = conn_->read_if_ready(client_.loop_.scratch(), Loop::kScratch);
         if (n == Conn::kBlocked) {
             const Wake wake = co_await conn_->readable(deadline);
             if (wake == Wake::ready) {
@@ -564,7 +564,7 @@ Task<Result<std::string_view>> Exchange::read(Mono deadline) {
             }
             co_return std::string_view();
         }
-        const ssize_t n = conn_->try_read(client_.loop_.scratch(), Loop::kScratch);
+        const ssize_t n = conn_->read_if_ready(client_.loop_.scratch(), Loop::kScratch);
         if (n == Conn::kBlocked) {
             const Wake wake = co_await conn_->readable(deadline);
             if (wake == Wake::ready) {

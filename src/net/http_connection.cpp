@@ -184,7 +184,7 @@ void HttpConnection::finish_request() {
 Task<bool> HttpConnection::read_more(std::string& into, Mono until) {
     timed_out_ = false;
     while (true) {
-        const ssize_t n = conn_.try_read(loop_.scratch(), Loop::kScratch);
+        const ssize_t n = conn_.read_if_ready(loop_.scratch(), Loop::kScratch);
         if (n > 0) {
             into.append(loop_.scratch(), static_cast<size_t>(n));
             co_return true;
@@ -226,7 +226,7 @@ Task<HttpConnection::Got> HttpConnection::read_head() {
             until = deadline(server_.limits_.header_time);
         }
         // Read in place: the common request arrives whole.
-        const ssize_t n = conn_.try_read(loop_.scratch(), Loop::kScratch);
+        const ssize_t n = conn_.read_if_ready(loop_.scratch(), Loop::kScratch);
         if (n > 0) {
             in_.append(loop_.scratch(), static_cast<size_t>(n));
             continue;

@@ -5,7 +5,6 @@
 namespace belay::sim {
 namespace {
 
-constexpr std::string_view kInvalid = "invalid_request_error";
 
 // Identity headers, as the plan hosts ask for them.
 std::optional<Reply> check_identity(const Call& call) {

@@ -5,7 +5,6 @@
 namespace belay::sim {
 namespace {
 
-
 // Identity headers, as the plan hosts ask for them.
 std::optional<Reply> check_identity(const Call& call) {
     const Scenario& s = call.state.scenario;

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "protocols/raw_text.h"
+#include "protocols/reply_pattern.h"
 #include "protocols/usage_json.h"
-#include "wire/bytes.h"
 
 namespace belay::protocols {
 namespace {
@@ -134,6 +134,7 @@ struct Choice {
     int64_t index = 0;
     Pieces content, reasoning, refusal;
     std::string_view finish;
+    const Node* content_node = nullptr;  // the text's
     const Node* content_array = nullptr;
     Nodes calls, message_extra, choice_extra;
     size_t noise = 0;  // bytes that do not go along
@@ -164,6 +165,7 @@ void add_message(const Tape& tape, Choice& choice, const Node& message) {
         if (is(key, "content")) {
             if (node.is_text()) {
                 choice.content.add(tape.inside(node));
+                choice.content_node = &node;
             } else if (node.is_array()) {
                 choice.content_array = &node;
             }
@@ -373,96 +375,28 @@ void write_head(std::string& out, const Tape& tape, const Top& top, const PlainR
     out += R"(,"choices":[)";
 }
 
-// ---- a reply that needs no mending ------------------------------------------------------------
-
-// The pieces of a reply of one message of text and nothing else, each as the upstream wrote it.
-struct PlainText {
-    std::string_view id, created, model, content, finish, usage;
-    const Nodes* extra = nullptr;
-};
-
-bool needs_no_escape(std::string_view text) {
-    const char* end = text.data() + text.size();
-    return bytes::find_string_special(text.data(), end) == end;
-}
-
-// False when some part is not as clients expect it.
-bool find_plain_text(const Tape& tape, const Top& top, const Choice& choice,
-                     const ReplyOptions& options, PlainText& out) {
-    if (!choice.content.is_one() || !choice.reasoning.empty() || !choice.refusal.empty() ||
-        !choice.calls.empty() || !choice.message_extra.empty() || !choice.choice_extra.empty()) {
+// The places of a reply of one message of text and nothing else; false when it is more than that.
+bool find_places(const Tape& tape, const Top& top, const Choice& choice, ReplyPlaces& out) {
+    if (choice.content_node == nullptr || !choice.content.is_one() || !choice.reasoning.empty() ||
+        !choice.refusal.empty() || !choice.calls.empty() || !choice.message_extra.empty() ||
+        !choice.choice_extra.empty()) {
         return false;
     }
     if (top.created == nullptr || tape.plain_count(*top.created) <= 0 ||
-        plain_text(tape, top.id).empty() || options.model.empty() ||
-        !needs_no_escape(options.model)) {
+        plain_text(tape, top.id).empty()) {
         return false;
     }
-    out.id = tape.raw(*top.id);
-    out.created = tape.raw(*top.created);
-    out.model = options.model;
-    out.content = choice.content.text();
-    out.finish = choice.finish.empty() || is(choice.finish, "tool_calls") ? "stop" : choice.finish;
-    out.usage = tape.raw(*top.usage);
-    out.extra = &top.extra;
+    out.id = top.id;
+    out.created = top.created;
+    out.content = choice.content_node;
+    out.usage = top.usage;
+    out.copilot_usage = top.copilot_usage;
+    out.finish = choice.finish;
+    for (size_t i = 0; i < top.extra.size(); ++i) {
+        out.extra += ',';
+        out.extra += tape.whole(top.extra[i]);
+    }
     return true;
-}
-
-// Copies pieces to where a text of exactly their size stands.
-class Copier {
-  public:
-    explicit Copier(char* to) : at_(to) {}
-    template <size_t N>
-    void add(const char (&text)[N]) {
-        std::memcpy(at_, text, N - 1);
-        at_ += N - 1;
-    }
-    void add(std::string_view text) {
-        std::memcpy(at_, text.data(), text.size());
-        at_ += text.size();
-    }
-
-  private:
-    char* at_;
-};
-
-constexpr char kId[] = R"({"id":)";
-constexpr char kCreated[] = R"(,"object":"chat.completion","created":)";
-constexpr char kModel[] = R"(,"model":")";
-constexpr char kContent[] = R"(","choices":[{"index":0,"message":{"role":"assistant","content":")";
-constexpr char kFinish[] = R"("},"finish_reason":")";
-constexpr char kUsage[] = R"("}],"usage":)";
-constexpr char kEnd[] = "}";
-constexpr size_t kFixed = sizeof kId + sizeof kCreated + sizeof kModel + sizeof kContent +
-                          sizeof kFinish + sizeof kUsage + sizeof kEnd - 7;
-
-// The same bytes as the mending writer's.
-std::string write_plain_text(const Tape& tape, const PlainText& text) {
-    size_t size = kFixed + text.id.size() + text.created.size() + text.model.size() +
-                  text.content.size() + text.finish.size() + text.usage.size();
-    for (size_t i = 0; i < text.extra->size(); ++i) {
-        size += 1 + tape.whole((*text.extra)[i]).size();
-    }
-    std::string out(size, ' ');
-    Copier copy(out.data());
-    copy.add(kId);
-    copy.add(text.id);
-    copy.add(kCreated);
-    copy.add(text.created);
-    copy.add(kModel);
-    copy.add(text.model);
-    copy.add(kContent);
-    copy.add(text.content);
-    copy.add(kFinish);
-    copy.add(text.finish);
-    copy.add(kUsage);
-    copy.add(text.usage);
-    for (size_t i = 0; i < text.extra->size(); ++i) {
-        copy.add(",");
-        copy.add(tape.whole((*text.extra)[i]));
-    }
-    copy.add(kEnd);
-    return out;
 }
 
 Error no_answer(const Tape& tape, const Top& top) {
@@ -490,6 +424,10 @@ Error no_reply(std::string_view body, std::string_view expected) {
 }
 
 Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& options) {
+    Result<PlainReply> result{PlainReply{}};
+    if (options.n <= 1 && reply_patterns().write(body, options.model, *result)) {
+        return result;
+    }
     Tape& tape = scratch_tape();
     if (!tape.read(body, Tape::Twins::ignored) || !tape.root().is_object()) {
         return no_reply(body, "chat completion");
@@ -499,7 +437,6 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
     if (top.choices == nullptr || tape.children(*top.choices).empty()) {
         return no_answer(tape, top);
     }
-    Result<PlainReply> result{PlainReply{}};
     PlainReply& reply = *result;
     const ChatUsage usage = read_chat_usage_shape(tape, top.usage, top.copilot_usage);
     reply.usage = usage.usage;
@@ -510,21 +447,18 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
     }
     std::string& out = reply.body;
     Writer writer(tape, options, out);
+    ReplyPlaces places;
+    bool repeatable = false;
     if (options.n <= 1) {  // then all choices are one
         Choice choice;
         for (const Node& node : tape.children(*top.choices)) {
             add_choice(tape, choice, node);
         }
-        PlainText plain;
-        if (usage.verbatim && find_plain_text(tape, top, choice, options, plain)) {
-            out = write_plain_text(tape, plain);
-            reply.finish_reason = plain.finish;
-            return result;
-        }
         out.reserve(body.size() - top.noise - choice.noise + kGrowth);
         write_head(out, tape, top, reply, options);
         writer.write_choice(choice);
         reply.finish_reason = choice.finish;
+        repeatable = find_places(tape, top, choice, places);
     } else {
         std::vector<Choice> choices = merge_choices(tape, *top.choices);
         out.reserve(body.size() - top.noise + kGrowth);
@@ -543,6 +477,9 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
     }
     writer.write_extra(top.extra);
     out += '}';
+    if (repeatable && reply_patterns().wants_more()) {
+        reply_patterns().keep(ReplyPattern(tape, places, reply, options.model));
+    }
     return result;
 }
 

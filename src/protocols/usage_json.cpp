@@ -323,7 +323,7 @@ class Line {
     }
 
   private:
-    char text_[384];  // the longest line between two flushes has under 250 bytes
+    char text_[640];  // all words and nine numbers of twenty digits have under 500 bytes
     char* at_ = text_;
 };
 
@@ -338,12 +338,9 @@ std::optional<chat::Usage> read_chat_usage(const Tape& tape, const Node* usage,
     return read_chat_usage_shape(tape, usage, copilot_usage).usage;
 }
 
-ChatUsage read_chat_usage_shape(const Tape& tape, const Node* usage, const Node* copilot_usage) {
-    CountReader reader(tape);
-    if (usage != nullptr) {
-        reader.read_usage(*usage);
-    }
-    const RawCounts& raw = reader.counts();
+namespace {
+
+ChatUsage make_usage(const RawCounts& raw, const Billed& billed) {
     chat::Usage out =
         split_prompt(raw.prompt, raw.cache_read, raw.cache_write, raw.output, raw.reasoning);
     // Gemini's reasoning comes on top of completion_tokens; total_tokens then shows the difference.
@@ -352,7 +349,7 @@ ChatUsage read_chat_usage_shape(const Tape& tape, const Node* usage, const Node*
         out.reasoning = raw.reasoning;
     }
     ChatUsage read;
-    read.usage = combine(out, read_billed(tape, copilot_usage));
+    read.usage = combine(out, billed);
     const chat::Usage told = read.usage.value_or(chat::Usage{});
     read.verbatim = raw.plain && raw.said == kSaidAll && raw.cache_read == 0 &&
                     told.cache_read == 0 && told.cache_write == 0 && told.input == raw.prompt &&
@@ -361,9 +358,171 @@ ChatUsage read_chat_usage_shape(const Tape& tape, const Node* usage, const Node*
     return read;
 }
 
-void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,
-                      const Node* raw) {
-    RawUsage own = read_raw_usage(tape, raw);
+// Notes each number once; a second one of its name, or one that is not plain, is too much.
+class CountFinder {
+  public:
+    CountFinder(const Tape& tape, Counts& counts, std::vector<CountAt>& places)
+        : tape_(tape), counts_(counts), places_(places) {}
+
+    void find_usage(const Node& usage) {
+        for (const Node& node : tape_.children(usage)) {
+            switch (field_of(tape_.key(node))) {
+                case Field::prompt:
+                    note(Count::prompt, node);
+                    break;
+                case Field::output:
+                    note(Count::output, node);
+                    break;
+                case Field::total:
+                    note(Count::total, node);
+                    break;
+                case Field::prompt_details:
+                    find_detail(node, Field::cached, Count::cached);
+                    break;
+                case Field::output_details:
+                    find_detail(node, Field::reasoning, Count::reasoning);
+                    break;
+                case Field::reasoning:  // beside its own object; the sums are elsewhere
+                    counts_.usual_only = false;
+                    clear_ &= tape_.plain_count(node) == 0;
+                    break;
+                case Field::other:
+                    clear_ &= !node.is_null();
+                    break;
+                default:
+                    clear_ = false;
+                    break;
+            }
+        }
+    }
+
+    void find_billed(const Node& copilot_usage) {
+        for (const Node& node : tape_.children(copilot_usage)) {
+            const std::string_view key = tape_.key(node);
+            if (is(key, "total_nano_aiu")) {
+                note(Count::cost, node);
+            } else if (is(key, "token_details")) {
+                for (const Node& row : tape_.children(node)) {
+                    find_row(row);
+                }
+            }
+        }
+    }
+
+    [[nodiscard]] bool clear() const { return clear_; }
+
+  private:
+    void find_detail(const Node& details, Field wanted, Count count) {
+        clear_ &= details.is_object();
+        for (const Node& node : tape_.children(details)) {
+            const Field field = field_of(tape_.key(node));
+            if (field == wanted) {
+                note(count, node);
+            } else {
+                clear_ &= field == Field::other && !node.is_null();
+            }
+        }
+    }
+
+    void find_row(const Node& row) {
+        const Node* type = tape_.find(row, "token_type");
+        const Node* number = tape_.find(row, "token_count");
+        if (type == nullptr || number == nullptr) {
+            return;
+        }
+        const std::string_view name = tape_.inside(*type);
+        if (is(name, "input")) {
+            note(Count::billed_input, *number);
+        } else if (is(name, "cache_read")) {
+            note(Count::billed_cache_read, *number);
+        } else if (is(name, "cache_write")) {
+            note(Count::billed_cache_write, *number);
+        } else if (is(name, "output")) {
+            note(Count::billed_output, *number);
+        }
+    }
+
+    void note(Count count, const Node& node) {
+        const int64_t value = node.type == json::Type::number ? tape_.plain_count(node) : -1;
+        clear_ &= value >= 0 && !counts_.has(count);
+        counts_.set(count, value);
+        places_.push_back({count, node.value()});
+    }
+
+    const Tape& tape_;
+    Counts& counts_;
+    std::vector<CountAt>& places_;
+    bool clear_ = true;
+};
+
+}  // namespace
+
+ChatUsage read_chat_usage_shape(const Tape& tape, const Node* usage, const Node* copilot_usage) {
+    CountReader reader(tape);
+    if (usage != nullptr) {
+        reader.read_usage(*usage);
+    }
+    return make_usage(reader.counts(), read_billed(tape, copilot_usage));
+}
+
+bool find_counts(const Tape& tape, const Node* usage, const Node* copilot_usage, Counts& counts,
+                 std::vector<CountAt>& places) {
+    CountFinder finder(tape, counts, places);
+    if (usage != nullptr) {
+        finder.find_usage(*usage);
+    }
+    if (copilot_usage != nullptr) {
+        finder.find_billed(*copilot_usage);
+    }
+    return finder.clear();
+}
+
+ChatUsage usage_of(const Counts& counts) {
+    const auto of = [&](Count count) { return counts.of[static_cast<size_t>(count)]; };
+    const auto tokens = [&](Count count) { return std::min(of(count), kCountMax); };
+    const auto billed = [&](Count count) {
+        return counts.has(count) ? std::optional(tokens(count)) : std::nullopt;
+    };
+    RawCounts raw;
+    raw.prompt = tokens(Count::prompt);
+    raw.output = tokens(Count::output);
+    raw.total = tokens(Count::total);
+    raw.cache_read = tokens(Count::cached);
+    raw.reasoning = tokens(Count::reasoning);
+    constexpr unsigned kUsual = 31;  // the first five
+    raw.plain = counts.usual_only;
+    raw.said = (counts.said & kUsual) == kUsual ? kSaidAll : 0;
+    for (const Count count :
+         {Count::prompt, Count::output, Count::total, Count::cached, Count::reasoning}) {
+        raw.plain &= of(count) <= kCountMax;
+    }
+    Billed bill;
+    if (counts.has(Count::cost)) {
+        bill.cost = NanoCredits{of(Count::cost)};
+    }
+    bill.input = billed(Count::billed_input);
+    bill.cache_read = billed(Count::billed_cache_read);
+    bill.cache_write = billed(Count::billed_cache_write);
+    bill.output = billed(Count::billed_output);
+    return make_usage(raw, bill);
+}
+
+UnknownUsage unknown_usage(const Tape& tape, const Node* usage) {
+    UnknownUsage unknown;
+    const RawUsage own = read_raw_usage(tape, usage);
+    write_unknown_details(unknown.prompt_details, tape, own.prompt_details);
+    write_unknown_details(unknown.output_details, tape, own.output_details);
+    if (own.unknown) {
+        for (const Node& node : tape.children(*usage)) {
+            if (!is_written(field_of(tape.key(node)))) {
+                write_member(unknown.members, tape, node);
+            }
+        }
+    }
+    return unknown;
+}
+
+void write_chat_usage(std::string& out, const chat::Usage& usage, const UnknownUsage& unknown) {
     Line line;
     line.add(R"({"prompt_tokens":)").add(usage.prompt());
     line.add(R"(,"completion_tokens":)").add(usage.output);
@@ -372,27 +531,31 @@ void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& ta
     if (usage.cache_write > 0) {
         line.add(R"(,"cache_creation_tokens":)").add(usage.cache_write);
     }
-    line.flush(out);
-    write_unknown_details(out, tape, own.prompt_details);
+    if (!unknown.prompt_details.empty()) {
+        line.flush(out);
+        out += unknown.prompt_details;
+    }
     line.add(R"(},"completion_tokens_details":{"reasoning_tokens":)").add(usage.reasoning);
-    line.flush(out);
-    write_unknown_details(out, tape, own.output_details);
+    if (!unknown.output_details.empty()) {
+        line.flush(out);
+        out += unknown.output_details;
+    }
     line.add("}");
     if (usage.cache_read > 0 || usage.cache_write > 0) {
         line.add(R"(,"cache_read_input_tokens":)").add(usage.cache_read);
         line.add(R"(,"cache_creation_input_tokens":)").add(usage.cache_write);
     }
-    if (!own.unknown) {
-        line.add("}").flush(out);
-        return;
+    if (!unknown.members.empty()) {
+        line.flush(out);
+        out += unknown.members;
     }
+    line.add("}");
     line.flush(out);
-    for (const Node& node : tape.children(*raw)) {
-        if (!is_written(field_of(tape.key(node)))) {
-            write_member(out, tape, node);
-        }
-    }
-    out += '}';
+}
+
+void write_chat_usage(std::string& out, const chat::Usage& usage, const Tape& tape,
+                      const Node* raw) {
+    write_chat_usage(out, usage, unknown_usage(tape, raw));
 }
 
 void write_chat_usage(std::string& out, const chat::Usage& usage, std::string_view raw) {

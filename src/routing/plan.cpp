@@ -174,8 +174,28 @@ Step retry(Plan& plan, Health& health, const Now& now) {
     return sibling_or_leave(plan, health, now, Among::untried_of_later_tiers);
 }
 
+// The first attempt at the only deployment of the asked group.
+Step usual_attempt(Plan& plan) {
+    Step step;
+    step.action = Action::attempt;
+    step.deployment = plan.usual->match.deployments[0];
+    step.upstream_model = plan.usual->models[0];
+    step.group = plan.usual->match.group;
+    plan.attempts = 1;
+    plan.attempting = true;
+    return step;
+}
+
 Step begin(Plan& plan, Health& health, const Now& now) {
     health.admit_request();
+    if (plan.usual != nullptr) {
+        if (is_free(plan, health, now.mono) &&
+            health.claim_probe(*plan.usual->match.deployments[0], now.mono,
+                               plan.usual->models[0])) {
+            return usual_attempt(plan);
+        }
+        lay_out(plan);
+    }
     if (plan.query.mock_first_failure) {
         Outcome mock;
         mock.cause = *plan.query.mock_first_failure;
@@ -216,10 +236,16 @@ Result<PlanPtr> plan(std::shared_ptr<const Table> table, Query query) {
     PlanPtr out(new Plan);
     out->table = std::move(table);
     out->query = std::move(query);
-    FallbackTarget asked;
-    asked.group = out->query.model;
-    if (!enter(*out, asked)) {
+    auto asked = resolve_kept(out->table, out->query.model);
+    if (asked == nullptr) {
         return unknown_model(out->query);
+    }
+    if (is_usual(*out, *asked)) {
+        out->usual = std::move(asked);
+    } else {
+        FallbackTarget target;
+        target.group = out->query.model;
+        (void)enter(*out, target);
     }
     return out;
 }
@@ -231,6 +257,7 @@ Step next(Plan& plan, Health& health, Mono now, Wall wall, double random) {
     const Now at{now, wall, std::clamp(std::isfinite(random) ? random : 0.0, 0.0, 0.999999)};
     if (plan.attempting || plan.move == Move::stop || plan.move == Move::done ||
         (plan.attempts >= kMostAttempts)) {
+        lay_out(plan);
         return finish(plan, health, now);
     }
     switch (plan.move) {
@@ -255,6 +282,14 @@ void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall w
     if (!plan.attempting) {
         return;
     }
+    if (plan.usual != nullptr && outcome.cause == Cause::success) {
+        plan.attempting = false;
+        plan.move = Move::done;
+        health.report(*plan.usual->match.deployments[0], outcome, plan.table->settings, 2, now,
+                      wall, plan.usual->models[0]);
+        return;
+    }
+    lay_out(plan);
     plan.attempting = false;
     Candidate& tried = plan.tried();
     plan.here().last_outcome = plan.outcomes.size();
@@ -275,16 +310,33 @@ void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall w
 }
 
 const std::vector<Considered>& considered(const Plan& plan) {
+    if (plan.usual != nullptr && plan.attempts > 0 && plan.considered.empty()) {
+        const Match& match = plan.usual->match;
+        plan.considered.push_back(
+            {match.group, match.deployments[0]->id, plan.usual->models[0], "taken"});
+    }
     write_first_taken(plan);
     return plan.considered;
 }
 
 bool only_first_taken(const Plan& plan) { return plan.considered.empty(); }
-const std::vector<Outcome>& outcomes(const Plan& plan) { return plan.outcomes; }
-int attempted_fallbacks(const Plan& plan) { return plan.here().depth; }
-int attempted_retries(const Plan& plan) { return plan.here().retries; }
+const std::vector<Outcome>& outcomes(const Plan& plan) {
+    if (plan.usual != nullptr && plan.move == Move::done && plan.outcomes.empty()) {
+        plan.outcomes.emplace_back();  // a success
+    }
+    return plan.outcomes;
+}
+int attempted_fallbacks(const Plan& plan) { return plan.usual ? 0 : plan.here().depth; }
+int attempted_retries(const Plan& plan) { return plan.usual ? 0 : plan.here().retries; }
 
-int max_retries(const Plan& plan) { return retry_limit(plan, plan.here()); }
+int max_retries(const Plan& plan) {
+    if (plan.usual == nullptr) {
+        return retry_limit(plan, plan.here());
+    }
+    const auto own = plan.query.num_retries ? plan.query.num_retries
+                                            : plan.usual->match.deployments[0]->num_retries;
+    return std::max(own.value_or(plan.table->settings.num_retries), 0);
+}
 
 std::vector<std::string> chain(const Table& table, std::string_view model) {
     std::vector<std::string> out;

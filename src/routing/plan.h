@@ -4,7 +4,7 @@
 //
 //   Plan p = plan(table, query, health, now, random);      // candidates with reasons
 //   while (true) {
-//       Step s = next(p, health, now, random);             // try a deployment | wait | stop
+//       Step s = next(p, health, now, random);             // try a deployment | stop
 //       ... attempt ...; report(p, outcome, now);
 //   }
 #include <cstdint>
@@ -102,7 +102,7 @@ using PlanPtr = std::unique_ptr<Plan, PlanDeleter>;
 // "model": "/chat/completions: Invalid model name passed in model=X. Call `/v1/models` ...").
 [[nodiscard]] Result<PlanPtr> plan(std::shared_ptr<const Table> table, Query query);
 
-enum class Action : uint8_t { attempt, wait, stop };
+enum class Action : uint8_t { attempt, stop };
 
 struct Step {
     Action action = Action::stop;
@@ -122,7 +122,7 @@ struct Step {
     bool other_api_version = false;  // send another API version, or none
     bool fresh_connection = false;   // not a pooled connection
     bool probe = false;              // the one probe of a target that cooled
-    milliseconds delay{0};           // for wait, and before attempt
+    milliseconds delay{0};           // to wait before the attempt
     Error error;                     // for stop: what the client is told
 };
 

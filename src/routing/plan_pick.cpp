@@ -63,7 +63,7 @@ void filter_tags(const Plan& plan, Hop& hop) {
 }
 
 // Why a deployment cannot serve this request; "" = it can, or nobody knows.
-std::string mismatch(const Plan& plan, const Hop& hop, const Deployment& deployment) {
+std::string mismatch(const Plan& plan, int depth, const Deployment& deployment) {
     const Query& query = plan.query;
     const Capabilities& can = deployment.capabilities;
     if (query.needs_tools && can.tools == false) {
@@ -73,7 +73,7 @@ std::string mismatch(const Plan& plan, const Hop& hop, const Deployment& deploym
         return "no vision";
     }
     // The asked model is the client's word; a fallback of another kind is nobody's.
-    if (hop.depth > 0 && query.mode != Mode::embedding && deployment.mode == Mode::embedding) {
+    if (depth > 0 && query.mode != Mode::embedding && deployment.mode == Mode::embedding) {
         return "embeddings only";
     }
     return {};
@@ -275,6 +275,35 @@ int retry_limit(const Plan& plan, const Hop& hop) {
     return std::max(limit.value_or(plan.table->settings.num_retries), 0);
 }
 
+bool is_usual(const Plan& plan, const Resolved& asked) {
+    return asked.match.deployments.size() == 1 && !plan.query.mock_first_failure &&
+           !plan.table->settings.enable_tag_filtering &&
+           mismatch(plan, 0, *asked.match.deployments[0]).empty();
+}
+
+bool is_free(const Plan& plan, const Health& health, Mono now) {
+    const Deployment& deployment = *plan.usual->match.deployments[0];
+    return too_small(plan, deployment).empty() &&
+           !health.look(deployment, now, plan.usual->models[0]).cooling;
+}
+
+void lay_out(Plan& plan) {
+    if (plan.usual == nullptr) {
+        return;
+    }
+    (void)outcomes(plan);
+    plan.usual.reset();
+    FallbackTarget asked;
+    asked.group = plan.query.model;
+    (void)enter(plan, asked);
+    if (plan.attempts > 0) {
+        Hop& hop = plan.here();
+        Candidate& taken = plan.tried();
+        hop.attempts = taken.attempts = 1;
+        note(plan, hop, taken, "taken");
+    }
+}
+
 bool enter(Plan& plan, const FallbackTarget& target) {
     auto match = resolve(*plan.table, target.group);
     if (!match) {
@@ -287,6 +316,7 @@ bool enter(Plan& plan, const FallbackTarget& target) {
         return false;
     }
     plan.visited.push_back(key_of(*match, target.overrides));
+    plan.hops.reserve(kMostHops);
     Hop& hop = plan.hops.emplace_back();
     hop.match = std::move(*match);
     hop.overrides = target.overrides;
@@ -297,7 +327,7 @@ bool enter(Plan& plan, const FallbackTarget& target) {
         Candidate& candidate = hop.candidates.emplace_back();
         candidate.deployment = deployment;
         candidate.upstream_model = upstream_model(*deployment, hop.match);
-        candidate.excluded = mismatch(plan, hop, *deployment);
+        candidate.excluded = mismatch(plan, hop.depth, *deployment);
     }
     filter_tags(plan, hop);
     for (Candidate& candidate : hop.candidates) {
@@ -340,10 +370,8 @@ bool any_ready_ahead(const Plan& plan, const Health& health, Mono now) {
             Candidate candidate;
             candidate.deployment = deployment;
             candidate.upstream_model = upstream_model(*deployment, *match);
-            Hop probe;
-            probe.depth = 1;
-            if (mismatch(plan, probe, *deployment).empty() &&
-                too_small(plan, *deployment).empty() && !dead_as(plan, candidate) &&
+            if (mismatch(plan, 1, *deployment).empty() && too_small(plan, *deployment).empty() &&
+                !dead_as(plan, candidate) &&
                 !health.look(*deployment, now, candidate.upstream_model).cooling) {
                 return true;
             }

@@ -5,7 +5,6 @@
 // A Hop is one model group being tried; the first is the asked one. A Candidate is one deployment
 // in a hop. `ahead` is the rest of the fallback walk as a stack: a failed hop's own fallbacks go on
 // top, so that they come before its later siblings (LiteLLM's nesting).
-#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -83,7 +82,11 @@ struct Dead {
 struct Plan {
     std::shared_ptr<const Table> table;
     Query query;
-    std::deque<Hop> hops;  // stable addresses: Step::overrides points into it
+    // The asked group while it is one deployment that nothing speaks against: it is tried without
+    // hops and candidates. Whatever comes but success has them laid out as if they had been there
+    // from the start.
+    std::shared_ptr<const Resolved> usual;
+    std::vector<Hop> hops;  // room for all is made at once: Step::overrides points into it
     std::vector<FallbackTarget> ahead;
     std::vector<std::string> visited;
     std::vector<Dead> dead;
@@ -93,7 +96,7 @@ struct Plan {
     mutable std::vector<Considered> considered;
     // The one candidate taken so far, not yet among `considered`: see write_first_taken().
     mutable std::optional<std::pair<const Hop*, const Candidate*>> first_taken;
-    std::vector<Outcome> outcomes;
+    mutable std::vector<Outcome> outcomes;  // the usual success is written when asked for
     size_t hop = 0;
     size_t candidate = 0;
     int attempts = 0;
@@ -121,6 +124,10 @@ struct Now {
 [[nodiscard]] bool is_limit(Cause cause);
 
 // plan_pick.cpp
+[[nodiscard]] bool is_usual(const Plan& plan, const Resolved& asked);
+// The next step would be the usual one's only deployment.
+[[nodiscard]] bool is_free(const Plan& plan, const Health& health, Mono now);
+void lay_out(Plan& plan);
 void write_first_taken(const Plan& plan);
 [[nodiscard]] bool enter(Plan& plan,
                          const FallbackTarget& target);  // a new hop; false: passed over

@@ -5,6 +5,7 @@
 namespace belay::routing {
 namespace {
 
+constexpr size_t kMostKept = 64;
 constexpr int kAliasHops = 4;  // an alias of an alias is fine, a circle is not
 
 // What '*' stands for when `pattern` matches `name`.
@@ -214,6 +215,38 @@ std::string upstream_model(const Deployment& deployment, const Match& match) {
     }
     std::string out = deployment.model;
     return out.replace(star, 1, captured);
+}
+
+std::shared_ptr<const Resolved> resolve_kept(const std::shared_ptr<const Table>& table,
+                                             std::string_view name) {
+    struct Kept {
+        std::shared_ptr<const Table> table;  // held: another one must not come to its address
+        std::vector<std::shared_ptr<const Resolved>> names;
+    };
+    thread_local Kept kept;
+    if (kept.table != table) {
+        kept.names.clear();
+        kept.table = table;
+    }
+    for (const auto& known : kept.names) {
+        if (known->match.asked == name) {
+            return known;
+        }
+    }
+    auto match = resolve(*table, name);
+    if (!match) {
+        return nullptr;
+    }
+    auto resolved = std::make_shared<Resolved>();
+    for (const auto& deployment : match->deployments) {
+        resolved->models.push_back(upstream_model(*deployment, *match));
+    }
+    resolved->match = std::move(*match);
+    if (kept.names.size() == kMostKept) {  // names made up by clients must not gather
+        kept.names.clear();
+    }
+    kept.names.push_back(resolved);
+    return resolved;
 }
 
 FallbackList fallbacks_of(const Table& table, const Match& match, Reason reason) {

@@ -29,6 +29,16 @@ struct Match {
 // The upstream's name for this deployment, '*' replaced by what was captured.
 [[nodiscard]] std::string upstream_model(const Deployment& deployment, const Match& match);
 
+// A name's match with the upstream's name for each of its deployments, in their order.
+struct Resolved {
+    Match match;
+    std::vector<std::string> models;
+};
+// What resolve() says, kept per thread for the table in use: names are asked for again and again.
+// Null when nothing matches.
+[[nodiscard]] std::shared_ptr<const Resolved> resolve_kept(
+    const std::shared_ptr<const Table>& table, std::string_view name);
+
 // Which list a failure reads.
 enum class Reason : uint8_t { general, context_window, content_policy };
 

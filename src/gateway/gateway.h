@@ -14,6 +14,7 @@
 #include "ledger/ledger.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "providers/prepared_cache.h"
 #include "providers/registry.h"
 #include "routing/plan.h"
 
@@ -56,6 +57,7 @@ struct Worker {
         ledger::Trace trace;
     };
     std::vector<std::unique_ptr<Scratch>> spare;
+    providers::PreparedCache prepared;
 };
 
 // Other pages served on the same port (the sign-in page): asked when the path is none of the API's.

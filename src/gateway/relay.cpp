@@ -366,11 +366,9 @@ routing::Query Call::make_query() const {
 // --- the chain
 
 net::Task<void> Call::attempts() {
-    const auto holder = std::make_unique<Try>();
     while (!answered_) {
+        const std::unique_ptr<Try> holder(new Try{next_step()});
         Try& t = *holder;
-        t = Try();
-        next_step(t);
         if (t.step.action == routing::Action::stop) {
             co_await fail(t.step.error);
             co_return;
@@ -382,9 +380,6 @@ net::Task<void> Call::attempts() {
             give_up();
             co_return;
         }
-        if (t.step.action == routing::Action::wait) {
-            continue;
-        }
         begin_trace(t);
         outcome_.reset();
         co_await attempt(t);
@@ -392,12 +387,13 @@ net::Task<void> Call::attempts() {
     }
 }
 
-void Call::next_step(Try& t) {
-    t.step = routing::next(*asked_->plan, services_.health, now(), services_.clock.wall(),
-                           quick_random_unit());
-    if (t.step.action == routing::Action::stop) {
+routing::Step Call::next_step() {
+    auto step = routing::next(*asked_->plan, services_.health, now(), services_.clock.wall(),
+                              quick_random_unit());
+    if (step.action == routing::Action::stop) {
         note_counts();
     }
+    return step;
 }
 
 void Call::note_counts() {
@@ -418,8 +414,8 @@ void Call::take_outcome(const Try& t) {
     const Outcome& outcome = outcome_ != nullptr ? *outcome_ : kSuccess;
     end_trace(t, outcome);
     if (asked_ != nullptr) {  // else the answer was committed, and reported then
-        if (t.api_known && outcome.cause != Cause::success) {
-            t.provider->learn(job(t), t.prepared.api, outcome);
+        if (t.prepared != nullptr && outcome.cause != Cause::success) {
+            t.provider->learn(job(t), t.prepared->api, outcome);
         }
         routing::report(*asked_->plan, services_.health, outcome, now(), services_.clock.wall());
         note_counts();
@@ -461,28 +457,37 @@ net::Task<void> Call::attempt(Try& t) {
             }
         }
     }
-    auto prepared = t.provider->prepare(job(t));
+    if (const auto error = prepare(t); error != nullptr) {
+        co_return end_with(outcome_of(*error));
+    }
+    co_return co_await exchange(t);
+}
+
+// The upstream's request, or why there is none.
+std::unique_ptr<Error> Call::prepare(Try& t) {
+    const providers::Job asked = job(t);
+    auto prepared = worker_.prepared.prepare(*t.provider, asked,
+                                             {t.step.deployment, t.credential, t.catalogue});
     if (!prepared) {
-        co_return end_with(outcome_of(prepared.error()));
+        return std::make_unique<Error>(std::move(prepared).error());
     }
     t.prepared = std::move(*prepared);
-    t.api_known = true;
-    auto built = protocols::build_upstream_request(t.prepared.api, request_.body, asked_->facts,
-                                                   t.prepared.edits);
+    auto built = protocols::build_upstream_request(t.prepared->api, request_.body, asked_->facts,
+                                                   t.prepared->edits);
     if (!built) {
-        co_return end_with(outcome_of(built.error()));
+        return std::make_unique<Error>(std::move(built).error());
     }
     t.body = std::move(built->body);
-    for (auto* list : {&t.prepared.warnings, &built->warnings}) {
-        for (auto& warning : *list) {
-            trace_.warnings.push_back(std::move(warning));
-        }
+    for (const auto* list : {&t.prepared->warnings, &std::as_const(built->warnings)}) {
+        trace_.warnings.insert(trace_.warnings.end(), list->begin(), list->end());
     }
-    record_.api = ledger_api(t.prepared.api);
-    record_.initiator = t.prepared.initiator == protocols::Initiator::agent
-                            ? ledger::Initiator::agent
-                            : ledger::Initiator::user;
-    co_return co_await exchange(t);
+    t.header_lines.reserve(t.prepared->header_lines.size() + 128);
+    t.header_lines = t.prepared->header_lines;
+    const providers::Own own = t.provider->add_own(asked, t.header_lines);
+    record_.api = ledger_api(t.prepared->api);
+    record_.initiator = own.initiator == protocols::Initiator::agent ? ledger::Initiator::agent
+                                                                     : ledger::Initiator::user;
+    return nullptr;
 }
 
 net::Task<Result<accounts::CredentialPtr>> Call::credential(const Try& t) {
@@ -583,8 +588,8 @@ net::Task<void> Call::exchange(Try& t) {
         ~Clear() { slot = nullptr; }
     } clear{running_};
     auto sent = co_await exchange.send(
-        *t.prepared.base,
-        {"POST", t.prepared.target, t.prepared.header_lines, t.body, t.step.fresh_connection},
+        *t.prepared->base,
+        {"POST", t.prepared->target, t.header_lines, t.body, t.step.fresh_connection},
         first_byte_deadline(t));
     if (!sent) {
         co_return end_with(outcome_of(sent.error()));
@@ -629,7 +634,7 @@ void Call::note_quota(const http::Head& head, bool always) {
 net::Task<void> Call::refused(Try& t, net::Exchange& exchange) {
     routing::ReplyFacts facts;
     facts.status = exchange.head().status;
-    facts.path = protocols::api_path(t.prepared.api);
+    facts.path = protocols::api_path(t.prepared->api);
     for (const auto& h : exchange.head().headers) {
         std::string name(h.name);
         for (char& c : name) {
@@ -669,7 +674,7 @@ net::Task<void> Call::answer_plain(Try& t, net::Exchange& exchange) {
     options.created = record_.received_ms / 1000;
     options.n = asked_->facts.n;
     options.base64 = asked_->facts.wants_base64;
-    auto converted = protocols::convert_plain_reply(t.prepared.api, body, options);
+    auto converted = protocols::convert_plain_reply(t.prepared->api, body, options);
     if (!converted) {
         if (converted.error().kind == Kind::upstream_malformed) {
             routing::ReplyFacts empty;
@@ -681,7 +686,7 @@ net::Task<void> Call::answer_plain(Try& t, net::Exchange& exchange) {
         }
         routing::ReplyFacts facts;
         facts.status = 200;
-        facts.path = protocols::api_path(t.prepared.api);
+        facts.path = protocols::api_path(t.prepared->api);
         facts.body = body.substr(0, kMaxErrorBody);
         Outcome outcome = routing::classify(facts, services_.clock.wall());
         co_return end_with(outcome.cause == Cause::success ? outcome_of(converted.error())
@@ -714,7 +719,7 @@ net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
     options.id = "chatcmpl-" + record_.request_id;
     options.created = record_.received_ms / 1000;
     options.include_usage = include_usage_;
-    const auto stream = protocols::make_chat_stream(t.prepared.api, options);
+    const auto stream = protocols::make_chat_stream(t.prepared->api, options);
     sse::Parser parser;
     std::string out;
     bool done = false;
@@ -866,9 +871,7 @@ void Call::commit(Try& t) {
     asked_.reset();
     reply_.release_request();
     std::string().swap(t.body);
-    std::string().swap(t.prepared.header_lines);
-    std::string().swap(t.prepared.target);
-    t.prepared.edits = {};
+    std::string().swap(t.header_lines);
 }
 
 net::Task<void> Call::answer_mock(Try& t) {
@@ -1029,10 +1032,10 @@ void Call::end_trace(const Try& t, const Outcome& outcome) {
     tried.end_us = elapsed_us();
     record_.first_byte_us = tried.first_byte_us;
     record_.upstream_request_id = tried.upstream_request_id;
-    if (t.api_known) {
+    if (t.prepared != nullptr) {
         note_base(t);
         if (outcome.cause == Cause::wrong_endpoint) {
-            refused_api_ = t.prepared.api;
+            refused_api_ = t.prepared->api;
         }
     }
     if (t.credential != nullptr && outcome.cause != Cause::success) {
@@ -1056,15 +1059,15 @@ void Call::end_trace(const Try& t, const Outcome& outcome) {
 }
 
 void Call::note_base(const Try& t) {
-    if (worker_.last_base != t.prepared.base) {
-        worker_.last_base = t.prepared.base;
-        worker_.last_origin = t.prepared.base->origin();
+    if (worker_.last_base != t.prepared->base) {
+        worker_.last_base = t.prepared->base;
+        worker_.last_origin = t.prepared->base->origin();
     }
     record_.api_base = worker_.last_origin;
 }
 
 void Call::settle(const Try& t) {
-    if (t.api_known) {
+    if (t.prepared != nullptr) {
         note_base(t);
     }
     std::optional<chat::PriceCard> live;

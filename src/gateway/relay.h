@@ -48,16 +48,17 @@ class Call {
         accounts::CredentialPtr credential;
         accounts::CataloguePtr catalogue;
         const accounts::Model* model = nullptr;
-        providers::Prepared prepared;
+        std::shared_ptr<const providers::Prepared> prepared;  // null until prepare() has been asked
+        std::string header_lines;
         std::string body;
-        bool api_known = false;  // prepare() has chosen one
     };
 
     void read_request();
     [[nodiscard]] routing::Query make_query() const;
     [[nodiscard]] std::unique_ptr<Error> take_request(const std::string& path_model);
     net::Task<void> attempts();
-    void next_step(Try& t);
+    [[nodiscard]] routing::Step next_step();
+    [[nodiscard]] std::unique_ptr<Error> prepare(Try& t);
     void note_counts();
     void give_up();
     void take_outcome(const Try& t);

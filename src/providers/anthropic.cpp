@@ -74,7 +74,7 @@ Result<Prepared> Anthropic::prepare(const Job& job) {
     }
     lines.add("User-Agent", "belay");
     out.header_lines = lines.finish();
-    out.initiator = job.facts.initiator;
+    out.lasting = lesson.empty();
     return out;
 }
 

@@ -12,6 +12,7 @@ class Anthropic final : public Provider {
     [[nodiscard]] bool needs_account() const override { return false; }
     [[nodiscard]] std::string_view key_env() const override { return "ANTHROPIC_API_KEY"; }
     [[nodiscard]] Result<Prepared> prepare(const Job& job) override;
+    [[nodiscard]] uint64_t lessons() const override { return learned_.count(); }
     void learn(const Job& job, protocols::Api api, const routing::Outcome& outcome) override;
 
   private:

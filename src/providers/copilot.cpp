@@ -322,9 +322,15 @@ Result<Prepared> Copilot::prepare(const Job& job) {
                      : join(*out.base, protocols::api_path(out.api)).target();
     out.edits.model = id;
     TRY(out.api == Api::embeddings ? set_embeddings_edits(work) : set_chat_edits(work, out.api));
-    out.initiator = initiator_of(job);
-    headers_.write(out.header_lines, job, out.api, out.initiator);
+    out.lasting = work.lesson.empty();
+    out.header_lines = copilot_lines(job, out.api);
     return out;
+}
+
+Own Copilot::add_own(const Job& job, std::string& lines) const {
+    const protocols::Initiator initiator = initiator_of(job);
+    add_copilot_own_lines(job, initiator, lines);
+    return {initiator};
 }
 
 void Copilot::learn(const Job& job, protocols::Api api, const routing::Outcome& outcome) {

@@ -16,12 +16,13 @@ class Copilot final : public Provider {
     [[nodiscard]] bool needs_account() const override { return true; }
     [[nodiscard]] std::string canonical_model(std::string_view model) const override;
     [[nodiscard]] Result<Prepared> prepare(const Job& job) override;
+    [[nodiscard]] Own add_own(const Job& job, std::string& lines) const override;
+    [[nodiscard]] uint64_t lessons() const override { return learned_.count(); }
     void learn(const Job& job, protocols::Api api, const routing::Outcome& outcome) override;
 
   private:
     Learned learned_;
     Urls urls_;
-    CopilotHeaders headers_;
 };
 
 }  // namespace belay::providers

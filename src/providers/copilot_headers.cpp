@@ -62,8 +62,9 @@ void add_anthropic(const Job& job, HeaderLines& lines) {
 
 bool has_images(const Job& job) { return job.facts.has_images || job.adjust.force_vision; }
 
-// Everything but what changes with each request.
-std::string build_lines(const Job& job, Api api) {
+}  // namespace
+
+std::string copilot_lines(const Job& job, Api api) {
     HeaderLines lines(job.deployment.extra_headers);
     lines.insist("Content-Type", "application/json");
     lines.insist("Authorization", "Bearer " + job.credential->token.reveal());
@@ -86,6 +87,8 @@ std::string build_lines(const Job& job, Api api) {
     return lines.finish();
 }
 
+namespace {
+
 bool configures(const Job& job, std::string_view name) {
     return std::any_of(job.deployment.extra_headers.begin(), job.deployment.extra_headers.end(),
                        [name](const auto& header) {
@@ -93,62 +96,16 @@ bool configures(const Job& job, std::string_view name) {
                        });
 }
 
-// What build_lines() looks at beside headers, profile, token and betas.
-uint32_t shape_of(const Job& job, Api api) {
-    return static_cast<uint32_t>(api) | (job.facts.stream ? 16U : 0U) |
-           (has_images(job) ? 32U : 0U) | (job.adjust.no_api_version ? 64U : 0U) |
-           (strips_betas(job.adjust) ? 128U : 0U);
-}
-
 }  // namespace
 
-void CopilotHeaders::write(std::string& out, const Job& job, Api api, Initiator initiator) {
-    out.reserve(1024);
-    bool own_request_id = false;
-    bool own_interaction_id = false;
-    {
-        const std::lock_guard lock(mutex_);
-        const Block& block = block_of(job, api);
-        out += block.lines;
-        own_request_id = block.own_request_id;
-        own_interaction_id = block.own_interaction_id;
+void add_copilot_own_lines(const Job& job, Initiator initiator, std::string& lines) {
+    lines += initiator == Initiator::agent ? "X-Initiator: agent\r\n" : "X-Initiator: user\r\n";
+    if (!configures(job, kRequestId)) {
+        http::write_header(lines, kRequestId, job.request_id);
     }
-    out += initiator == Initiator::agent ? "X-Initiator: agent\r\n" : "X-Initiator: user\r\n";
-    if (!own_request_id) {
-        http::write_header(out, kRequestId, job.request_id);
+    if (!job.interaction_id.empty() && !configures(job, kInteractionId)) {
+        http::write_header(lines, kInteractionId, job.interaction_id);
     }
-    if (!own_interaction_id && !job.interaction_id.empty()) {
-        http::write_header(out, kInteractionId, job.interaction_id);
-    }
-}
-
-const CopilotHeaders::Block& CopilotHeaders::block_of(const Job& job, Api api) {
-    const uint32_t shape = shape_of(job, api);
-    const std::string_view betas = api == Api::messages ? job.inbound_beta : std::string_view{};
-    const accounts::Credential& credential = *job.credential;
-    auto block = std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& known) {
-        return known.shape == shape && known.profile == credential.profile &&
-               known.betas == betas && known.extra == job.deployment.extra_headers;
-    });
-    if (block != blocks_.end() && block->token == credential.token.reveal()) {
-        return *block;
-    }
-    if (block == blocks_.end()) {
-        if (blocks_.size() < kMax) {
-            block = blocks_.insert(blocks_.end(), Block{});
-        } else {
-            block = blocks_.begin() + static_cast<std::ptrdiff_t>(next_++ % kMax);
-        }
-    }
-    *block = {.shape = shape,
-              .profile = credential.profile,
-              .betas = std::string(betas),
-              .extra = job.deployment.extra_headers,
-              .token = credential.token.reveal(),
-              .lines = build_lines(job, api),
-              .own_request_id = configures(job, kRequestId),
-              .own_interaction_id = configures(job, kInteractionId)};
-    return *block;
 }
 
 protocols::Initiator initiator_of(const Job& job) {

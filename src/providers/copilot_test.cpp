@@ -108,7 +108,9 @@ TEST_CASE("headers") {
     Copilot copilot;
     const Result<Prepared> prepared = copilot.prepare(f.job());
     REQUIRE(prepared.ok());
-    const Headers headers(prepared->header_lines);
+    std::string lines = prepared->header_lines;
+    (void)copilot.add_own(f.job(), lines);
+    const Headers headers(lines);
     struct Case {
         std::string name;
         const char* value;  // nullptr = absent
@@ -189,8 +191,9 @@ TEST_CASE("the initiator is honest") {
         Copilot copilot;
         const Result<Prepared> prepared = copilot.prepare(job);
         REQUIRE(prepared.ok());
-        CHECK(prepared->initiator == c.told);
-        const Headers headers(prepared->header_lines);
+        std::string lines = prepared->header_lines;
+        CHECK(copilot.add_own(job, lines).initiator == c.told);
+        const Headers headers(lines);
         CHECK(headers.count("X-Initiator") == 1);
         CHECK(headers.get("X-Initiator") == (c.told == Initiator::agent ? "agent" : "user"));
     }

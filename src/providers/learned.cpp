@@ -63,6 +63,7 @@ void Learned::report(std::string_view model, protocols::Api api, const routing::
         remember(row.lesson.renames, std::pair(outcome.param, outcome.rename_to));
     }
     any_.store(true, std::memory_order_release);
+    count_.fetch_add(1, std::memory_order_release);
 }
 
 void Learned::clear() {

@@ -41,6 +41,8 @@ class Learned {
     void report(std::string_view model, protocols::Api api, const routing::Outcome& outcome,
                 Mono now);
     void clear();
+    // How often something was learned.
+    [[nodiscard]] uint64_t count() const { return count_.load(std::memory_order_acquire); }
 
   private:
     struct Row {
@@ -49,6 +51,7 @@ class Learned {
     };
     mutable std::mutex mutex_;
     std::atomic<bool> any_{false};
+    std::atomic<uint64_t> count_{0};
     std::unordered_map<std::string, Row> rows_;
 };
 

@@ -29,6 +29,7 @@ class OpenAiCompatible final : public Provider {
     [[nodiscard]] bool needs_account() const override { return false; }
     [[nodiscard]] std::string_view key_env() const override { return row_.key_env; }
     [[nodiscard]] Result<Prepared> prepare(const Job& job) override;
+    [[nodiscard]] uint64_t lessons() const override { return learned_.count(); }
     void learn(const Job& job, protocols::Api api, const routing::Outcome& outcome) override;
 
   private:

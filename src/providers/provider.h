@@ -61,11 +61,17 @@ struct Prepared {
     std::shared_ptr<const Url> base;  // scheme, host and port to connect to
     std::string target;               // path and query
     // "Name: value\r\n"... without Host, Content-Length, Connection and Accept-Encoding. Holds the
-    // bearer token: it goes to the socket and nowhere else.
+    // bearer token: it goes to the socket and nowhere else. Own::lines come behind these.
     std::string header_lines;
     protocols::ChatEdits edits;
-    protocols::Initiator initiator = protocols::Initiator::user;  // as told upstream
+    // False when a lesson that was learned took part: it is forgotten after a while.
+    bool lasting = true;
     std::vector<std::string> warnings;  // parameters dropped or changed, for the trace
+};
+
+// What is one request's own, however much it is like others.
+struct Own {
+    protocols::Initiator initiator = protocols::Initiator::user;  // as told upstream
 };
 
 class Provider {
@@ -84,7 +90,15 @@ class Provider {
     }
     // Fails with Kind::invalid_request (too many tools, UnsupportedParamsError) or with
     // Kind::unauthenticated of Origin::gateway when no credential is configured.
+    // Ids and the initiator are not looked at: see add_own().
     [[nodiscard]] virtual Result<Prepared> prepare(const Job& job) = 0;
+    // Appends the header lines that are this request's alone.
+    [[nodiscard]] virtual Own add_own(const Job& job, std::string& lines) const {
+        (void)lines;
+        return {job.facts.initiator};
+    }
+    // A number that changes when learn() has learned.
+    [[nodiscard]] virtual uint64_t lessons() const = 0;
     // Remembers for a while what a failed attempt taught: a parameter the model refuses, a
     // parameter under another name, an API it does not serve. Thread-safe; cheap when there is
     // nothing to learn.

@@ -19,6 +19,9 @@ using ledger::kMaxText;
 
 constexpr size_t kParts = 5;
 using Lengths = std::array<uint32_t, kParts>;
+constexpr size_t kTexts = 10;  // of a route
+constexpr size_t kApis = 3;
+constexpr size_t kSeldomKept = 16 << 10;  // a buffer for more goes back
 constexpr size_t kHeadSize = sizeof(uint32_t) + sizeof(RowFixed) + sizeof(Lengths);
 
 RowFixed fixed_part(const ledger::SpendRecord& record) {
@@ -56,16 +59,8 @@ auto route_texts(Record& record) {
 
 char as_digit(auto value) { return static_cast<char>('0' + static_cast<int>(value)); }
 
-void write_route(std::string& out, const ledger::SpendRecord& record) {
-    const char apis[] = {as_digit(record.call_type), as_digit(record.client_api),
-                         as_digit(record.api)};
-    out.append(apis, sizeof apis);
-    for (const std::string* text : route_texts(record)) {
-        const std::string_view kept = ledger::cut(*text, kMaxText);
-        const auto size = static_cast<uint16_t>(kept.size());
-        out.append(reinterpret_cast<const char*>(&size), sizeof size);
-        out += kept;
-    }
+std::string_view kept_text(std::string_view text) {
+    return text.size() <= kMaxText ? text : ledger::cut(text, kMaxText);
 }
 
 // Spreads the routes of one gateway over the slots well enough; a collision costs one more copy.
@@ -243,49 +238,131 @@ void restore_extra(ledger::SpendRecord& record, std::string_view extra) {
 
 }  // namespace
 
+// What a row will hold, before a byte of it is written.
+struct RowWriter::Plan {
+    size_t begin = 0;
+    std::string_view id;
+    std::string_view upstream_id;
+    char apis[kApis] = {};
+    std::array<std::string_view, kTexts> texts;
+    size_t route_size = 0;
+    size_t slot = 0;
+    size_t known_route = 0;  // position + 1 of the same route
+    std::string_view extra;
+    std::string_view trace;
+    int64_t attempt_end_us = 0;
+
+    [[nodiscard]] size_t route_written() const { return known_route != 0 ? 0 : route_size; }
+    [[nodiscard]] size_t size() const {
+        return kHeadSize + id.size() + upstream_id.size() + route_written() + extra.size() +
+               trace.size();
+    }
+    // Whether this route stands at `at`, where one was written whole.
+    [[nodiscard]] bool stands_at(const char* at) const {
+        if (std::memcmp(at, apis, sizeof apis) != 0) {
+            return false;
+        }
+        at += sizeof apis;
+        for (const std::string_view text : texts) {
+            uint16_t size = 0;
+            std::memcpy(&size, at, sizeof size);
+            at += sizeof size;
+            if (size != text.size() || std::memcmp(at, text.data(), text.size()) != 0) {
+                return false;
+            }
+            at += text.size();
+        }
+        return true;
+    }
+};
+
+RowWriter::Plan RowWriter::plan(std::string_view rows, const ledger::SpendRecord& record,
+                                const ledger::Trace& trace) {
+    Plan plan;
+    plan.begin = rows.size();
+    plan.id = kept_text(record.request_id);
+    plan.upstream_id = kept_text(record.upstream_request_id);
+    plan.apis[0] = as_digit(record.call_type);
+    plan.apis[1] = as_digit(record.client_api);
+    plan.apis[2] = as_digit(record.api);
+    plan.route_size = kApis + kTexts * sizeof(uint16_t);
+    size_t index = 0;
+    for (const std::string* text : route_texts(record)) {
+        plan.texts[index] = kept_text(*text);
+        plan.route_size += plan.texts[index++].size();
+    }
+    plan.slot = route_slot(record, recent_.size());
+    if (const size_t known = recent_[plan.slot];
+        known != 0 && plan.stands_at(rows.data() + known - 1)) {
+        plan.known_route = known;
+    }
+    seldom_.clear();
+    write_extra(seldom_, record);
+    const size_t extra_size = seldom_.size();
+    if (ledger::follows_from(trace, record)) {
+        plan.attempt_end_us = trace.attempts.front().end_us;
+    } else {
+        ledger::write_json(seldom_, trace);
+    }
+    plan.extra = std::string_view(seldom_).substr(0, extra_size);
+    plan.trace = std::string_view(seldom_).substr(extra_size);
+    return plan;
+}
+
+void RowWriter::put(char* rows, const Plan& plan, const ledger::SpendRecord& record) {
+    RowFixed fixed = fixed_part(record);
+    fixed.attempt_end_us = plan.attempt_end_us;
+    const auto size = static_cast<uint32_t>(plan.size() - sizeof(uint32_t));
+    const auto length = [](size_t value) { return static_cast<uint32_t>(value); };
+    const Lengths lengths = {length(plan.id.size()), length(plan.upstream_id.size()),
+                             length(plan.route_written()), length(plan.extra.size()),
+                             length(plan.trace.size())};
+    if (plan.known_route != 0) {
+        fixed.route_back = length(plan.begin - (plan.known_route - 1));
+        fixed.route_size = length(plan.route_size);
+    }
+    char* at = rows + plan.begin;
+    const auto copy = [&at](const void* from, size_t count) {
+        std::memcpy(at, from, count);
+        at += count;
+    };
+    copy(&size, sizeof size);
+    copy(&fixed, sizeof fixed);
+    copy(lengths.data(), sizeof lengths);
+    copy(plan.id.data(), plan.id.size());
+    copy(plan.upstream_id.data(), plan.upstream_id.size());
+    if (plan.known_route == 0) {
+        recent_[plan.slot] = length(static_cast<size_t>(at - rows) + 1);
+        copy(plan.apis, sizeof plan.apis);
+        for (const std::string_view text : plan.texts) {
+            const auto text_size = static_cast<uint16_t>(text.size());
+            copy(&text_size, sizeof text_size);
+            copy(text.data(), text.size());
+        }
+    }
+    copy(plan.extra.data(), plan.extra.size());
+    copy(plan.trace.data(), plan.trace.size());
+    if (seldom_.capacity() > kSeldomKept) {
+        std::string().swap(seldom_);
+    }
+}
+
 void RowWriter::write(std::string& rows, const ledger::SpendRecord& record,
                       const ledger::Trace& trace) {
-    const size_t begin = rows.size();
-    rows.append(kHeadSize, '\0');
-    RowFixed fixed = fixed_part(record);
-    Lengths lengths{};
-    size_t index = 0;
-    size_t part = rows.size();
-    const auto end_part = [&] {
-        lengths[index++] = static_cast<uint32_t>(rows.size() - part);
-        part = rows.size();
-    };
-    rows += ledger::cut(record.request_id, kMaxText);
-    end_part();
-    rows += ledger::cut(record.upstream_request_id, kMaxText);
-    end_part();
+    const Plan next = plan(rows, record, trace);
+    rows.resize(next.begin + next.size());
+    put(rows.data(), next, record);
+}
 
-    write_route(rows, record);
-    const size_t route_size = rows.size() - part;
-    uint32_t& known = recent_[route_slot(record, recent_.size())];
-    if (known != 0 && known - 1 + route_size <= begin &&
-        std::memcmp(rows.data() + known - 1, rows.data() + part, route_size) == 0) {
-        fixed.route_back = static_cast<uint32_t>(begin - (known - 1));
-        fixed.route_size = static_cast<uint32_t>(route_size);
-        rows.resize(part);
-    } else {
-        known = static_cast<uint32_t>(part + 1);
+size_t RowWriter::write(char* rows, size_t used, size_t capacity, const ledger::SpendRecord& record,
+                        const ledger::Trace& trace) {
+    const Plan next = plan({rows, used}, record, trace);
+    const size_t size = next.size();
+    if (size > capacity - used) {
+        return 0;
     }
-    end_part();
-    write_extra(rows, record);
-    end_part();
-    if (ledger::follows_from(trace, record)) {
-        fixed.attempt_end_us = trace.attempts.front().end_us;
-    } else {
-        ledger::write_json(rows, trace);
-    }
-    end_part();
-
-    const auto size = static_cast<uint32_t>(rows.size() - begin - sizeof(uint32_t));
-    char* at = rows.data() + begin;
-    std::memcpy(at, &size, sizeof size);
-    std::memcpy(at + sizeof size, &fixed, sizeof fixed);
-    std::memcpy(at + sizeof size + sizeof fixed, lengths.data(), sizeof lengths);
+    put(rows, next, record);
+    return size;
 }
 
 std::optional<RowView> RowReader::next() {

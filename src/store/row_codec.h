@@ -1,7 +1,7 @@
 #pragma once
-// SpendRecord and Trace as one flat row of bytes: how they wait in memory, in the spool, and how
-// the database keeps a commit's rows together. Encoding copies and allocates nothing but the
-// buffer's growth; decoding gives views. This is a format on disk (kRowFormat): integers are
+// SpendRecord and Trace as one flat row of bytes: how they stand in the journal, wait in memory,
+// and how the database keeps a commit's rows together. Encoding copies once and allocates nothing
+// but a string's growth; decoding gives views. This is a format on disk (kRowFormat): integers are
 // little-endian.
 //
 //   row    = size:u32 (of what follows) fixed:RowFixed lengths:u32[5] id upstream_id route extra
@@ -61,16 +61,26 @@ struct RowView {
     std::string_view trace;
 };
 
-// Appends rows to one buffer and remembers where its routes stand. clear() when the buffer is
-// emptied or moved elsewhere.
+// Writes rows one behind the other into one buffer and remembers where its routes stand. clear()
+// before another buffer, or the same one emptied, is written to.
 class RowWriter {
   public:
     void write(std::string& rows, const ledger::SpendRecord& record, const ledger::Trace& trace);
+    // Writes behind the first `used` of the `capacity` bytes at `rows`. The row's size; 0 when it
+    // does not fit, then nothing is written.
+    [[nodiscard]] size_t write(char* rows, size_t used, size_t capacity,
+                               const ledger::SpendRecord& record, const ledger::Trace& trace);
     void clear() { recent_ = {}; }
 
   private:
+    struct Plan;
+    [[nodiscard]] Plan plan(std::string_view rows, const ledger::SpendRecord& record,
+                            const ledger::Trace& trace);
+    void put(char* rows, const Plan& plan, const ledger::SpendRecord& record);
+
     // Positions + 1 of routes in the buffer, by a hash of what tells routes apart; 0 = none.
     std::array<uint32_t, 64> recent_{};
+    std::string seldom_;  // extra and trace of the row at hand
 };
 
 // Steps through rows; stops at the end or at the first row that is cut short or no row.
@@ -78,6 +88,8 @@ class RowReader {
   public:
     explicit RowReader(std::string_view rows) : rows_(rows) {}
     [[nodiscard]] std::optional<RowView> next();
+    // Where the next row begins.
+    [[nodiscard]] size_t position() const { return at_; }
 
   private:
     std::string_view rows_;

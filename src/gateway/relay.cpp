@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/ids.h"
 #include "gateway/auth.h"
@@ -163,19 +164,43 @@ chat::PriceCard to_card(const accounts::ModelPrice& price) {
     return card;
 }
 
+// Header lines written into room that was measured before: every answer has these.
+class Lines {
+  public:
+    explicit Lines(size_t room) : out_(room, '\0'), at_(out_.data()) {}
+    void text(std::string_view text) {
+        std::memcpy(at_, text.data(), text.size());
+        at_ += text.size();
+    }
+    // `name` with its colon and space.
+    void line(std::string_view name, std::string_view value) {
+        text(name);
+        text(value);
+        text("\r\n");
+    }
+    void number(std::string_view name, int64_t value) {
+        text(name);
+        if (value >= 0 && value <= 9) {
+            *at_++ = static_cast<char>('0' + value);
+        } else {
+            at_ = std::to_chars(at_, at_ + 20, value).ptr;
+        }
+        text("\r\n");
+    }
+    std::string take() {
+        out_.resize(static_cast<size_t>(at_ - out_.data()));
+        return std::move(out_);
+    }
+
+  private:
+    std::string out_;
+    char* at_;
+};
+
 void add_header(std::string& out, std::string_view name, std::string_view value) {
     if (!value.empty()) {
         http::write_header(out, name, value);
     }
-}
-
-// `name` with its colon and space.
-void add_number(std::string& out, std::string_view name, int64_t value) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    out += name;
-    out.append(digits, static_cast<size_t>(end - digits));
-    out += "\r\n";
 }
 
 }  // namespace
@@ -234,13 +259,16 @@ net::Task<void> Call::run(std::string path_model) {
 // Facts and plan, or why there are none. Not in run(): what it needs on the way would stay in that
 // coroutine's frame for as long as the stream is open.
 std::unique_ptr<Error> Call::take_request(const std::string& path_model) {
-    auto facts = client_ == protocols::Api::embeddings
-                     ? protocols::scan_embeddings_request(request_.body, path_model)
-                     : protocols::scan_chat_request(request_.body, path_model);
-    if (!facts) {
-        return std::make_unique<Error>(std::move(facts).error());
+    if (client_ == protocols::Api::embeddings) {
+        auto facts = protocols::scan_embeddings_request(request_.body, path_model);
+        if (!facts) {
+            return std::make_unique<Error>(std::move(facts).error());
+        }
+        asked_->facts = std::move(*facts);
+    } else if (auto read = protocols::scan_chat_request(request_.body, path_model, asked_->facts);
+               !read) {
+        return std::make_unique<Error>(std::move(read).error());
     }
-    asked_->facts = std::move(*facts);
     record_.asked = trace_.asked = asked_->facts.model;
     record_.stream = stream_ = asked_->facts.stream;
     include_usage_ = asked_->facts.include_usage || snapshot_->always_include_stream_usage;
@@ -941,29 +969,33 @@ const std::string& Call::fixed_lines(const Try& t) const {
 }
 
 std::string Call::reply_lines(const Try& t, std::string_view content_type) const {
-    std::string out;
     const std::string& fixed = fixed_lines(t);
-    out.reserve(fixed.size() + 640);
-    add_header(out, "Content-Type", content_type);
+    const ledger::Attempt* tried = trace_.attempts.empty() ? nullptr : &trace_.attempts.back();
+    // The request id is the client's own text: written as every header value is.
+    std::string ids;
+    add_header(ids, "x-litellm-call-id", record_.request_id);
+    if (tried != nullptr) {
+        add_header(ids, "llm_provider-x-request-id", tried->upstream_request_id);
+    }
+    constexpr size_t kOwn = 512;  // names and numbers of the lines below
+    Lines lines(fixed.size() + ids.size() + content_type.size() + kOwn);
+    lines.line("Content-Type: ", content_type);
     if (content_type.starts_with("text/event-stream")) {
-        out += "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
+        lines.text("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n");
     }
-    out += fixed;
-    add_header(out, "x-litellm-call-id", record_.request_id);
-    add_number(out, "x-litellm-attempted-retries: ", record_.attempted_retries);
-    add_number(out, "x-litellm-attempted-fallbacks: ", t.step.fallback_depth);
-    add_number(out, "x-litellm-max-retries: ", max_retries_);
+    lines.text(fixed);
+    lines.text(ids);
+    lines.number("x-litellm-attempted-retries: ", record_.attempted_retries);
+    lines.number("x-litellm-attempted-fallbacks: ", t.step.fallback_depth);
+    lines.number("x-litellm-max-retries: ", max_retries_);
     if (!stream_ && record_.cost_source != chat::CostSource::unknown) {
-        add_header(out, "x-litellm-response-cost", render_usd(record_.cost));
+        lines.line("x-litellm-response-cost: ", render_usd(record_.cost));
     }
-    const int64_t total = elapsed_us();
-    add_number(out, "x-litellm-response-duration-ms: ", total / 1000);
-    if (!trace_.attempts.empty()) {
-        const auto& tried = trace_.attempts.back();
-        add_number(out, "x-litellm-overhead-duration-ms: ", tried.start_us / 1000);
-        add_header(out, "llm_provider-x-request-id", tried.upstream_request_id);
+    lines.number("x-litellm-response-duration-ms: ", elapsed_us() / 1000);
+    if (tried != nullptr) {
+        lines.number("x-litellm-overhead-duration-ms: ", tried->start_us / 1000);
     }
-    return out;
+    return lines.take();
 }
 
 net::Task<void> Call::fail(const Error& error) {

@@ -471,13 +471,16 @@ const ChatFacts::Member* ChatFacts::find(std::string_view name) const {
     return nullptr;
 }
 
-Result<ChatFacts> scan_chat_request(std::string_view body, std::string_view path_model) {
+Result<void> scan_chat_request(std::string_view body, std::string_view path_model,
+                               ChatFacts& facts) {
     Tape& tape = scratch_tape();
+    TRY(scan_top(tape, body, path_model, facts));
+    return scan_messages(tape, facts);
+}
+
+Result<ChatFacts> scan_chat_request(std::string_view body, std::string_view path_model) {
     Result<ChatFacts> result{ChatFacts{}};
-    Result<void> read = scan_top(tape, body, path_model, *result);
-    if (read.ok()) {
-        read = scan_messages(tape, *result);
-    }
+    Result<void> read = scan_chat_request(body, path_model, *result);
     if (!read.ok()) {
         result = std::move(read).error();
     }

@@ -93,6 +93,9 @@ struct ChatFacts {
 // wins.
 [[nodiscard]] Result<ChatFacts> scan_chat_request(std::string_view body,
                                                   std::string_view path_model = {});
+// The same into facts that hold nothing yet; after a failure they hold anything.
+[[nodiscard]] Result<void> scan_chat_request(std::string_view body, std::string_view path_model,
+                                             ChatFacts& facts);
 [[nodiscard]] Result<ChatFacts> scan_embeddings_request(std::string_view body,
                                                         std::string_view path_model = {});
 

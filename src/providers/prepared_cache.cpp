@@ -31,16 +31,21 @@ constexpr std::string_view kLookedAt[] = {
     "additional_drop_params",
 };
 
-constexpr uint32_t kLengths = [] {
-    uint32_t lengths = 0;
+// Length and first letter tell most names apart from these.
+constexpr uint64_t bit_of(std::string_view name) {
+    return uint64_t{1} << ((name.size() * 7 + static_cast<unsigned char>(name[0])) % 64);
+}
+
+constexpr uint64_t kBits = [] {
+    uint64_t bits = 0;
     for (const std::string_view name : kLookedAt) {
-        lengths |= 1U << name.size();
+        bits |= bit_of(name);
     }
-    return lengths;
+    return bits;
 }();
 
 bool is_looked_at(std::string_view name) {
-    if (name.size() >= 32 || ((kLengths >> name.size()) & 1U) == 0) {
+    if (name.empty() || (kBits & bit_of(name)) == 0) {
         return false;
     }
     return std::find(std::begin(kLookedAt), std::end(kLookedAt), name) != std::end(kLookedAt);

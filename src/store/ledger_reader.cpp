@@ -61,7 +61,38 @@ std::optional<RowView> nth_row(std::string_view rows, size_t index) {
     return row;
 }
 
+// The newest first.
+std::vector<RowView> read_backwards(std::string_view rows) {
+    std::vector<RowView> views;
+    RowReader reader(rows);
+    while (const auto row = reader.next()) {
+        views.push_back(*row);
+    }
+    std::reverse(views.begin(), views.end());
+    return views;
+}
+
 }  // namespace
+
+// Rows are looked at from the newest on; a whole id ends the search.
+struct LedgerReader::Matches {
+    std::optional<ledger::Entry> best;
+    std::vector<std::string> ids;
+    bool exact = false;
+
+    void look_at(const RowView& row, std::string_view id) {
+        if (exact || row.id.substr(0, id.size()) != id) {
+            return;
+        }
+        exact = row.id == id;
+        if (std::find(ids.begin(), ids.end(), row.id) == ids.end()) {
+            ids.emplace_back(row.id);
+        }
+        if (!best || exact) {
+            best = restore_entry(row);
+        }
+    }
+};
 
 uint32_t id_key(std::string_view id) {
     const std::string_view head = id.substr(0, kKeyChars);
@@ -86,10 +117,19 @@ void write_id_key(std::string& out, std::string_view id) {
     }
 }
 
-Result<LedgerReader> LedgerReader::open(const std::string& path, const std::string& vfs) {
-    Database database = TRY(Database::open(path, Database::Mode::existing, vfs));
+// The journal is read before the database: what leaves it in between is found in the database, and
+// what is in both is known by its segment.
+Result<LedgerReader> LedgerReader::open(const std::string& database_path,
+                                        const std::string& journal_path, const std::string& vfs) {
+    std::vector<JournalRows> newest = read_journal(journal_path);
+    Database database = TRY(Database::open(database_path, Database::Mode::existing, vfs));
     TRY(check_schema(database));
-    return LedgerReader(std::move(database));
+    TRY(database.run("BEGIN"));  // one moment for the mark and the rows
+    const SegmentName saved = TRY(find_saved_segment(database));
+    std::erase_if(newest, [saved](const JournalRows& rows) {
+        return rows.name.journal == saved.journal && rows.name.sequence <= saved.sequence;
+    });
+    return LedgerReader(std::move(database), std::move(newest));
 }
 
 // The newest first.
@@ -113,50 +153,57 @@ Result<ledger::Entry> LedgerReader::find(std::string_view id) {
     if (id.empty()) {
         return no_id();
     }
+    Matches matches;
+    for (auto rows = newest_.rbegin(); rows != newest_.rend(); ++rows) {
+        for (const RowView& row : read_backwards(rows->rows)) {
+            matches.look_at(row, id);
+        }
+    }
+    if (!matches.exact) {
+        TRY(look_in_database(id, matches));
+    }
+    if (!matches.best) {
+        return not_found(id);
+    }
+    if (!matches.exact && matches.ids.size() > 1) {
+        return ambiguous(id, matches.ids);
+    }
+    return std::move(*matches.best);
+}
+
+Result<void> LedgerReader::look_in_database(std::string_view id, Matches& matches) {
     Statement query = TRY(database_.prepare("SELECT rows FROM batch WHERE first_seq = ?1"));
-    std::optional<ledger::Entry> best;
-    std::vector<std::string> ids;
     const std::vector<Place> places = TRY(candidates(id));
     for (const Place& place : places) {
         query.bind(1, place.first_seq);
         const bool there = TRY(query.step());
-        const std::optional<RowView> row =
-            there ? nth_row(query.blob(0), place.index) : std::nullopt;
-        if (row && row->id.substr(0, id.size()) == id) {
-            if (row->id == id) {
-                return restore_entry(*row);
-            }
-            if (std::find(ids.begin(), ids.end(), row->id) == ids.end()) {
-                ids.emplace_back(row->id);
-            }
-            if (!best) {
-                best = restore_entry(*row);
-            }
+        if (const auto row = there ? nth_row(query.blob(0), place.index) : std::nullopt) {
+            matches.look_at(*row, id);
         }
         query.reset();
+        if (matches.exact) {
+            break;
+        }
     }
-    if (!best) {
-        return not_found(id);
-    }
-    if (ids.size() > 1) {
-        return ambiguous(id, ids);
-    }
-    return std::move(*best);
+    return {};
 }
 
 Result<std::vector<ledger::Entry>> LedgerReader::find_last(size_t count) {
     count = std::min(count, kCountMax);
-    Statement query = TRY(database_.prepare("SELECT rows FROM batch ORDER BY first_seq DESC"));
     std::vector<ledger::Entry> entries;
+    const auto take = [&entries, count](std::string_view rows) {
+        for (const RowView& row : read_backwards(rows)) {
+            if (entries.size() < count) {
+                entries.push_back(restore_entry(row));
+            }
+        }
+    };
+    for (auto rows = newest_.rbegin(); rows != newest_.rend(); ++rows) {
+        take(rows->rows);
+    }
+    Statement query = TRY(database_.prepare("SELECT rows FROM batch ORDER BY first_seq DESC"));
     while (entries.size() < count && TRY(query.step())) {
-        std::vector<RowView> rows;
-        RowReader reader(query.blob(0));
-        while (const auto row = reader.next()) {
-            rows.push_back(*row);
-        }
-        for (auto row = rows.rbegin(); row != rows.rend() && entries.size() < count; ++row) {
-            entries.push_back(restore_entry(*row));
-        }
+        take(query.blob(0));
     }
     return entries;
 }

@@ -42,100 +42,43 @@ Result<void> LedgerWriter::connect() {
         TRY(Database::open(options_.database_path, Database::Mode::create, options_.vfs));
     TRY(prepare_schema(database, options_.now_ms));
     database_ = std::move(database);
-    if (Result<void> prepared = prepare_statements(); !prepared.ok()) {
+    if (Result<void> prepared = prepare(); !prepared.ok()) {
         disconnect();
         return prepared;
     }
     return {};
 }
 
-Result<void> LedgerWriter::prepare_statements() {
-    begin_ = TRY(database_.prepare("BEGIN IMMEDIATE"));
-    commit_ = TRY(database_.prepare("COMMIT"));
-    insert_ = TRY(database_.prepare("INSERT INTO batch VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"));
-    mark_spool_ = TRY(database_.prepare("UPDATE spool SET epoch = ?, done_bytes = ?"));
+Result<void> LedgerWriter::prepare() {
+    insert_ = TRY(database_.prepare("INSERT INTO batch VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
     Statement last = TRY(database_.prepare(
         "SELECT first_seq + requests FROM batch ORDER BY first_seq DESC LIMIT 1"));
     next_seq_ = TRY(last.step()) ? last.integer(0) : 1;
+    saved_ = TRY(find_saved_segment(database_));
     return {};
 }
 
 void LedgerWriter::disconnect() {
-    for (Statement* statement : {&begin_, &commit_, &insert_, &mark_spool_}) {
-        const Statement closed = std::move(*statement);
-    }
+    const Statement closed = std::move(insert_);
     database_ = Database();
 }
 
-Result<uint64_t> LedgerWriter::save(std::string_view rows) {
+Result<void> LedgerWriter::save(std::string_view rows, SegmentName from) {
     TRY(connect());
-    Result<uint64_t> saved = commit_rows(rows);
-    if (!saved.ok()) {
-        return give_up(saved.error());
+    if (from.sequence != 0 && from.journal == saved_.journal && from.sequence <= saved_.sequence) {
+        return {};
     }
-    return saved;
-}
-
-Result<uint64_t> LedgerWriter::commit_rows(std::string_view rows) {
-    TRY(run(begin_));
-    const uint64_t count = TRY(insert(rows));
-    TRY(run(commit_));
-    return count;
-}
-
-Result<uint64_t> LedgerWriter::replay() {
-    TRY(connect());
-    uint64_t offset = TRY(spool_mark());
-    uint64_t total = 0;
-    while (offset < spool_.size()) {
-        uint64_t next = 0;
-        const std::string rows = TRY(spool_.read_block(offset, next));
-        if (Result<uint64_t> moved = move_block(rows, next); moved.ok()) {
-            total += *moved;
-        } else {
-            return give_up(moved.error());
-        }
-        offset = next;
+    const SegmentName upto = from.sequence != 0 ? from : saved_;
+    if (Result<void> done = insert(rows, upto); !done.ok()) {
+        disconnect();  // rolls back
+        return done;
     }
-    TRY(spool_.clear());
-    return total;
-}
-
-// Where the first block begins that is not in the database yet.
-Result<uint64_t> LedgerWriter::spool_mark() {
-    Statement query = TRY(database_.prepare("SELECT epoch, done_bytes FROM spool"));
-    if (TRY(query.step()) && static_cast<uint64_t>(query.integer(0)) == spool_.epoch()) {
-        return static_cast<uint64_t>(query.integer(1));
-    }
-    return Spool::first_block();
-}
-
-// The block's rows and the mark behind it, in one transaction.
-Result<uint64_t> LedgerWriter::move_block(std::string_view rows, uint64_t next) {
-    TRY(run(begin_));
-    const uint64_t count = TRY(insert(rows));
-    mark_spool_.bind(1, static_cast<int64_t>(spool_.epoch()));
-    mark_spool_.bind(2, static_cast<int64_t>(next));
-    TRY(run(mark_spool_));
-    TRY(run(commit_));
-    return count;
-}
-
-Error LedgerWriter::give_up(Error error) {
-    disconnect();  // rolls back
-    return error;
-}
-
-Result<void> LedgerWriter::run(Statement& statement) {
-    Result<bool> stepped = statement.step();
-    statement.reset();
-    if (!stepped.ok()) {
-        return stepped.error();
-    }
+    saved_ = upto;
     return {};
 }
 
-Result<uint64_t> LedgerWriter::insert(std::string_view rows) {
+// One statement is one transaction.
+Result<void> LedgerWriter::insert(std::string_view rows, SegmentName upto) {
     Sums sums;
     keys_.clear();
     RowReader reader(rows);
@@ -144,7 +87,7 @@ Result<uint64_t> LedgerWriter::insert(std::string_view rows) {
         write_id_key(keys_, row->id);
     }
     if (sums.requests == 0) {
-        return uint64_t{0};
+        return {};
     }
     int at = 0;
     for (const int64_t value :
@@ -154,9 +97,15 @@ Result<uint64_t> LedgerWriter::insert(std::string_view rows) {
     }
     insert_.bind_blob(++at, keys_);
     insert_.bind_blob(++at, rows);
-    TRY(run(insert_));
+    insert_.bind(++at, static_cast<int64_t>(upto.journal));
+    insert_.bind(++at, static_cast<int64_t>(upto.sequence));
+    Result<bool> stepped = insert_.step();
+    insert_.reset();
+    if (!stepped.ok()) {
+        return stepped.error();
+    }
     next_seq_ += sums.requests;
-    return static_cast<uint64_t>(sums.requests);
+    return {};
 }
 
 }  // namespace belay::store

@@ -1,14 +1,14 @@
 #pragma once
-// The writing side of the ledger: one connection, its prepared statements, the cache of routes and
-// the spool. Belongs to one thread. After a failed save the connection is closed and opened anew
-// before the next: a descriptor that once failed to sync is not trusted again.
+// The writing side of the ledger's database: one connection and its prepared statement. Belongs to
+// one thread. After a failed save the connection is closed and opened anew before the next: a
+// descriptor that once failed to sync is not trusted again.
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "store/row_codec.h"
-#include "store/spool.h"
+#include "store/segment.h"
 #include "store/sqlite.h"
 
 namespace belay::store {
@@ -21,36 +21,28 @@ class LedgerWriter {
         int64_t now_ms = 0;  // for the migration's row
     };
 
-    LedgerWriter(Options options, Spool spool)
-        : options_(std::move(options)), spool_(std::move(spool)) {}
+    explicit LedgerWriter(Options options) : options_(std::move(options)) {}
 
     // Opens the database and prepares its tables, unless it is open.
     [[nodiscard]] Result<void> connect();
-    // Commits rows (as encode_row() wrote them) in one transaction, all or none; how many they are.
-    [[nodiscard]] Result<uint64_t> save(std::string_view rows);
-    // Appends rows to the spool.
-    [[nodiscard]] Result<void> spill(std::string_view rows) { return spool_.append(rows); }
-    // Moves the spool into the database block by block, each exactly once; how many rows.
-    [[nodiscard]] Result<uint64_t> replay();
-    [[nodiscard]] bool has_spilled() const { return spool_.size() != 0; }
-    void disconnect();
+    // Commits rows (as RowWriter wrote them), all or none. Rows of a journal's segment are noted
+    // with it: a segment that is saved already, though its commit seemed to fail, is not saved
+    // again. Segments of one journal come in the order of their sequence.
+    [[nodiscard]] Result<void> save(std::string_view rows, SegmentName from = {});
+    // The last segment in the database, known once connect() was well.
+    [[nodiscard]] SegmentName saved() const { return saved_; }
 
   private:
-    [[nodiscard]] Result<void> prepare_statements();
-    [[nodiscard]] Result<uint64_t> commit_rows(std::string_view rows);
-    [[nodiscard]] Result<uint64_t> spool_mark();
-    [[nodiscard]] Result<uint64_t> move_block(std::string_view rows, uint64_t next);
-    [[nodiscard]] Result<uint64_t> insert(std::string_view rows);
-    [[nodiscard]] Result<void> run(Statement& statement);
-    // Rolls back and gives the error back.
-    Error give_up(Error error);
+    [[nodiscard]] Result<void> prepare();
+    [[nodiscard]] Result<void> insert(std::string_view rows, SegmentName upto);
+    void disconnect();
 
     Options options_;
-    Spool spool_;
     std::string keys_;  // of the batch at hand
     int64_t next_seq_ = 1;
+    SegmentName saved_;
     Database database_;
-    Statement begin_, commit_, insert_, mark_spool_;
+    Statement insert_;
 };
 
 }  // namespace belay::store

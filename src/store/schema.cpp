@@ -36,6 +36,11 @@ CREATE TABLE spool(only INTEGER PRIMARY KEY CHECK(only = 1),
     epoch INTEGER NOT NULL, done_bytes INTEGER NOT NULL);
 INSERT INTO spool VALUES(1, 0, 0);
 )sql",
+    R"sql(
+ALTER TABLE batch ADD COLUMN journal INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE batch ADD COLUMN journal_sequence INTEGER NOT NULL DEFAULT 0;
+DROP TABLE spool;
+)sql",
 };
 static_assert(sizeof kSteps / sizeof kSteps[0] == kSchemaVersion);
 
@@ -98,6 +103,16 @@ Result<void> check_schema(Database& database) {
                              "the ledger is from an older Belay; start `belay serve` once");
     }
     return {};
+}
+
+Result<SegmentName> find_saved_segment(Database& database) {
+    Statement last = TRY(database.prepare(
+        "SELECT journal, journal_sequence FROM batch ORDER BY first_seq DESC LIMIT 1"));
+    if (!TRY(last.step())) {
+        return SegmentName{};
+    }
+    return SegmentName{static_cast<uint64_t>(last.integer(0)),
+                       static_cast<uint64_t>(last.integer(1))};
 }
 
 }  // namespace belay::store

@@ -3,24 +3,27 @@
 // together with its row in `migration`; a database from a newer Belay is refused, never touched.
 //
 //   batch     one row per commit: its requests in the order they ended (`rows`, row_codec.h), the
-//   times
-//             it spans, four bytes of each request id, and sums for whoever asks with SQL. A row
-//             per request, indexed by a random id, would cost ten times the CPU and a page written
-//             per request
-//   spool     how far which spill file has been read
+//             times it spans, four bytes of each request id, and sums for whoever asks with SQL. A
+//             row per request, indexed by a random id, would cost ten times the CPU and a page
+//             written per request. journal and journal_sequence name the journal's segment
+//             (segment.h) that was saved last when this row was: the newest row's say what need not
+//             be read again
 #include <cstdint>
 
 #include "base/result.h"
+#include "store/segment.h"
 #include "store/sqlite.h"
 
 namespace belay::store {
 
-inline constexpr int64_t kSchemaVersion = 1;
+inline constexpr int64_t kSchemaVersion = 2;
 
 // Sets the connection up (WAL, sync at checkpoints only, small cache) and brings the tables to
 // kSchemaVersion. `now_ms` is noted in the migration's row.
 [[nodiscard]] Result<void> prepare_schema(Database& database, int64_t now_ms);
 // For a reader: the same check, without changing anything.
 [[nodiscard]] Result<void> check_schema(Database& database);
+// The journal's segment that was saved last; sequence 0 when there is none.
+[[nodiscard]] Result<SegmentName> find_saved_segment(Database& database);
 
 }  // namespace belay::store

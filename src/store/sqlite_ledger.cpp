@@ -20,9 +20,6 @@ namespace {
 
 // A batch this large is worth committing at once.
 constexpr size_t kBatchBytes = 256 << 10;
-constexpr milliseconds kFirstRetry{100};
-// Buffers keep this much between batches; a burst's memory goes back.
-constexpr size_t kKeptBytes = 512 << 10;
 
 bool is_damage(const Error& error) {
     return error.code == "11" || error.code == "26" || error.code == "267";  // CORRUPT, NOTADB
@@ -49,13 +46,6 @@ std::string set_aside(const std::string& path, int64_t now_ms) {
     return aside;
 }
 
-void forget(std::string& rows) {
-    rows.clear();
-    if (rows.capacity() > kKeptBytes) {
-        std::string().swap(rows);
-    }
-}
-
 Result<void> connect(LedgerWriter& writer, const std::string& path, int64_t now_ms) {
     Result<void> connected = writer.connect();
     if (connected.ok() || !is_damage(connected.error())) {
@@ -71,93 +61,40 @@ Result<void> connect(LedgerWriter& writer, const std::string& path, int64_t now_
     return writer.connect();
 }
 
+// A journal that cannot be used is none: the ledger goes on without.
+Journal open_journal(const std::string& path, const Journal::Options& options, SegmentName saved) {
+    Result<Journal> journal = Journal::open(path, options, saved);
+    if (journal.ok()) {
+        return std::move(*journal);
+    }
+    log::write(log::Level::error, "ledger.no_journal",
+               "The newest records wait in memory, where a kill would lose them: " +
+                   journal.error().message + ". Move the file away, or look at its folder.");
+    return {};
+}
+
 }  // namespace
-
-class SqliteLedger::Writer {
-  public:
-    Writer(LedgerWriter writer, milliseconds retry_delay_max)
-        : writer_(std::move(writer)), retry_delay_max_(retry_delay_max) {}
-
-    // Zero while all is well, else how long to wait for more before trying again.
-    [[nodiscard]] milliseconds retry_after() const { return retry_after_; }
-    [[nodiscard]] bool failing() const { return retry_after_.count() != 0; }
-    [[nodiscard]] bool has_spilled() const { return writer_.has_spilled(); }
-
-    struct Done {
-        uint64_t saved = 0;
-        bool spilled = false;
-        bool held = false;  // neither took it: `rows` must be brought again
-    };
-    Done settle(std::string_view rows);
-
-  private:
-    void note_failure(const Error& error);
-    void note_success(uint64_t replayed);
-
-    LedgerWriter writer_;
-    milliseconds retry_delay_max_;
-    milliseconds retry_after_{0};
-};
-
-// Rows in the spool are older: they go first, so the ledger keeps its order.
-SqliteLedger::Writer::Done SqliteLedger::Writer::settle(std::string_view rows) {
-    Done done;
-    Result<uint64_t> saved = writer_.has_spilled() ? writer_.replay() : uint64_t{0};
-    const uint64_t replayed = saved.ok() ? *saved : 0;
-    if (saved.ok() && !rows.empty()) {
-        saved = writer_.save(rows);
-        done.saved = saved.ok() ? *saved : 0;
-    }
-    done.saved += replayed;
-    if (saved.ok()) {
-        note_success(replayed);
-        return done;
-    }
-    note_failure(saved.error());
-    if (!rows.empty()) {
-        done.spilled = writer_.spill(rows).ok();
-        done.held = !done.spilled;
-    }
-    return done;
-}
-
-void SqliteLedger::Writer::note_failure(const Error& error) {
-    if (!failing()) {
-        log::write(log::Level::error, "ledger.failing",
-                   "The ledger cannot be written: " + error.message +
-                       ". Records are kept aside until it can.",
-                   {{"code", error.code}});
-        retry_after_ = kFirstRetry;
-        return;
-    }
-    retry_after_ = std::min(retry_after_ * 2, retry_delay_max_);
-}
-
-void SqliteLedger::Writer::note_success(uint64_t replayed) {
-    if (failing() || replayed != 0) {
-        log::write(log::Level::info, "ledger.recovered",
-                   "The ledger is written again; nothing is kept aside any more.",
-                   {{"rows", replayed}});
-    }
-    retry_after_ = milliseconds(0);
-}
 
 Result<std::unique_ptr<SqliteLedger>> SqliteLedger::open(DataDir dir, SqliteOptions options) {
     const std::string path = dir.file(kDatabaseName);
     const int64_t now_ms = unix_millis(system_clock().wall());
-    Spool spool = TRY(Spool::open(dir.file(kSpoolName), options.spool_bytes_max));
     make_private_file(path);
-    LedgerWriter writer({path, options.vfs, now_ms}, std::move(spool));
+    LedgerWriter writer({path, options.vfs, now_ms});
     TRY(connect(writer, path, now_ms));
-    auto owned = std::make_unique<Writer>(std::move(writer), options.retry_delay_max);
+    Journal journal = open_journal(dir.file(kJournalName), options.journal, writer.saved());
+    Drain drain(std::move(writer), std::move(journal), options.retry_delay_max);
     return std::unique_ptr<SqliteLedger>(
-        new SqliteLedger(std::move(dir), std::move(options), std::move(owned)));
+        new SqliteLedger(std::move(dir), std::move(options), std::move(drain)));
 }
 
-SqliteLedger::SqliteLedger(DataDir dir, SqliteOptions options, std::unique_ptr<Writer> writer)
-    : dir_(std::move(dir)), options_(std::move(options)), writer_(std::move(writer)) {
-    thread_ = std::thread([this] { run(); });
-}
+SqliteLedger::SqliteLedger(DataDir dir, SqliteOptions options, Drain drain)
+    : dir_(std::move(dir)),
+      options_(std::move(options)),
+      drain_(std::move(drain)),
+      segment_(drain_.next_segment()),
+      spare_(segment_.exists() ? drain_.next_segment() : Segment()),
+      accepted_count_(drain_.count()),
+      thread_([this] { run(); }) {}
 
 SqliteLedger::~SqliteLedger() {
     {
@@ -173,128 +110,218 @@ void SqliteLedger::append(const ledger::SpendRecord& record, const ledger::Trace
     {
         const std::lock_guard lock(mutex_);
         ++stats_.appended;
-        if (pending_.size() + taken_bytes_ > options_.memory_bytes_max) {
-            ++stats_.dropped;
-            return;
-        }
-        const size_t before = pending_.size();
         try {
-            encoder_.write(pending_, record, trace);
+            notify = put(record, trace);
         } catch (const std::bad_alloc&) {
-            pending_.resize(before);
-            encoder_.clear();
             ++stats_.dropped;
-            return;
         }
-        ++pending_count_;
-        notify = before == 0 || (before < kBatchBytes && pending_.size() >= kBatchBytes);
     }
     if (notify) {
         wake_.notify_one();
     }
 }
 
-void SqliteLedger::flush() {
-    std::unique_lock lock(mutex_);
-    const uint64_t goal = stats_.appended - stats_.dropped;
-    ++flush_waiters_;
-    wake_.notify_one();
-    // While the store refuses, one attempt that begins after this call is waited for as well.
-    const uint64_t next_attempt = attempts_begun_ + 1;
-    settled_.wait(lock, [&] {
-        return settled_count_ >= goal && (!stats_.failing || attempts_done_ >= next_attempt);
-    });
-    --flush_waiters_;
+bool SqliteLedger::put(const ledger::SpendRecord& record, const ledger::Trace& trace) {
+    if (memory_.empty()) {
+        const size_t before = segment_.used();
+        if (put_in_journal(record, trace)) {
+            ++accepted_count_;
+            const size_t after = segment_.used();
+            return segment_wanted_ || before == 0 || (before < kBatchBytes && after >= kBatchBytes);
+        }
+        encoder_.clear();
+    }
+    return put_in_memory(record, trace);
 }
 
-SqliteLedger::Taken SqliteLedger::take(std::string& rows) {
-    std::unique_lock lock(mutex_);
-    const auto asked = [this] { return stopping_ || flush_waiters_ != 0; };
-    if (writer_->failing()) {
-        wake_.wait_for(lock, writer_->retry_after(),
-                       [&] { return asked() || pending_.size() >= options_.memory_bytes_max / 8; });
-    } else if (!writer_->has_spilled()) {
-        wake_.wait(lock, [&] { return asked() || !pending_.empty(); });
-        wake_.wait_for(lock, options_.commit_delay,
-                       [&] { return asked() || pending_.size() >= kBatchBytes; });
+bool SqliteLedger::put_in_journal(const ledger::SpendRecord& record, const ledger::Trace& trace) {
+    if (segment_.exists() && segment_.append(encoder_, record, trace)) {
+        return true;
     }
-    const Taken taken{pending_count_, stopping_};
-    if (rows.empty()) {
-        std::swap(rows, pending_);
-    } else {
-        rows.append(pending_);
-        pending_.clear();
+    if (!spare_.exists() || (segment_.exists() && segment_.used() == 0)) {
+        return false;
+    }
+    seal_segment();
+    segment_wanted_ = true;
+    return segment_.append(encoder_, record, trace);
+}
+
+bool SqliteLedger::put_in_memory(const ledger::SpendRecord& record, const ledger::Trace& trace) {
+    if (memory_.size() + held_bytes_ > options_.memory_bytes_max) {
+        ++stats_.dropped;
+        return false;
+    }
+    const size_t before = memory_.size();
+    encoder_.write(memory_, record, trace);
+    ++memory_count_;
+    ++accepted_count_;
+    return before == 0 || (before < kBatchBytes && memory_.size() >= kBatchBytes);
+}
+
+void SqliteLedger::seal_segment() {
+    if (segment_.exists() && segment_.used() != 0) {
+        sealed_.emplace_back();
+        sealed_.back().count = segment_.count();
+        sealed_.back().segment = std::move(segment_);
+    }
+    if (!segment_.exists()) {
+        segment_ = std::move(spare_);
     }
     encoder_.clear();
-    pending_count_ = 0;
-    taken_bytes_ = rows.size();
-    ++attempts_begun_;
-    return taken;
+}
+
+void SqliteLedger::seal_memory() {
+    if (!memory_.empty()) {
+        sealed_.emplace_back();
+        sealed_.back().count = std::exchange(memory_count_, 0);
+        sealed_.back().memory = std::exchange(memory_, {});
+        encoder_.clear();
+    }
+}
+
+void SqliteLedger::flush() {
+    std::unique_lock lock(mutex_);
+    const uint64_t goal = accepted_count_;
+    // While the store refuses, one attempt that begins after this call is waited for.
+    const uint64_t attempt = attempts_begun_ + 1;
+    const auto settled = [&] {
+        return (stats_.saved >= goal && !stats_.failing) || attempts_done_ >= attempt;
+    };
+    if (!settled()) {
+        attempt_asked_ = attempt;
+        wake_.notify_one();
+        settled_.wait(lock, settled);
+    }
 }
 
 void SqliteLedger::run() {
-    std::string rows;
-    uint64_t held = 0;
-    bool stopping = false;
-    while (!stopping) {
-        const Taken taken = take(rows);
-        stopping = taken.stopping;
-        held += taken.count;
-        const Writer::Done done = writer_->settle(rows);
-
-        const std::lock_guard lock(mutex_);
-        stats_.saved += done.saved;
-        stats_.spilled += done.spilled ? held : 0;
-        stats_.failing = writer_->failing();
-        // What is held counts as settled too: flush() must not hang while every disk is full.
-        settled_count_ += taken.count;
-        ++attempts_done_;
-        if (!done.held) {
-            forget(rows);
-            held = 0;
-            taken_bytes_ = 0;
-        }
-        held_count_ = held;
-        settled_.notify_all();
+    std::unique_lock lock(mutex_);
+    for (bool last = false; !last;) {
+        wait(lock);
+        last = stopping_;
+        attempt(lock);
     }
-    if (held != 0) {
-        const std::lock_guard lock(mutex_);
-        stats_.dropped += held;
-        settled_count_ -= held;
-        held_count_ = 0;
+    tell_lost();
+}
+
+void SqliteLedger::wait(std::unique_lock<std::mutex>& lock) {
+    const auto asked = [this] {
+        return stopping_ || segment_wanted_ || attempts_begun_ < attempt_asked_;
+    };
+    if (drain_.failing()) {
+        wake_.wait_for(lock, drain_.retry_after(), asked);
+        return;
+    }
+    if (!drain_.empty()) {
+        return;  // an earlier process left it
+    }
+    const auto has_rows = [this] { return segment_.used() != 0 || !memory_.empty(); };
+    if (!asked() && !has_rows()) {
+        drain_.rest();
+        wake_.wait(lock, [&] { return asked() || has_rows(); });
+    }
+    if (!memory_.empty()) {
+        wake_.wait_for(lock, options_.memory_delay, asked);
+        return;
+    }
+    wake_.wait_for(lock, options_.commit_delay,
+                   [&] { return asked() || !memory_.empty() || segment_.used() >= kBatchBytes; });
+}
+
+// What is still being written is taken only once the database takes what is older: while it
+// refuses, segments fill up before the journal grows.
+void SqliteLedger::attempt(std::unique_lock<std::mutex>& lock) {
+    ++attempts_begun_;
+    if (!drain_.empty()) {
+        settle(lock);
+    }
+    if (drain_.empty()) {
+        seal_segment();
+        seal_memory();
+        settle(lock);
+    }
+    ++attempts_done_;
+    settled_.notify_all();
+}
+
+void SqliteLedger::settle(std::unique_lock<std::mutex>& lock) {
+    while (!sealed_.empty()) {
+        drain_.add(std::move(sealed_.front()));
+        sealed_.pop_front();
+    }
+    held_bytes_ = drain_.memory_bytes();
+    provide_segments(lock);
+    lock.unlock();
+    const Drain::Done done = drain_.settle();
+    lock.lock();
+    held_bytes_ = drain_.memory_bytes();
+    stats_.saved += done.saved;
+    stats_.spilled += done.refused;
+    stats_.failing = drain_.failing();
+}
+
+// Before the database is asked, which may take long: append() goes on meanwhile.
+void SqliteLedger::provide_segments(std::unique_lock<std::mutex>& lock) {
+    segment_wanted_ = false;
+    while (!segment_.exists() || !spare_.exists()) {
+        lock.unlock();
+        Segment next = drain_.next_segment();
+        lock.lock();
+        if (!next.exists()) {
+            return;
+        }
+        (segment_.exists() ? spare_ : segment_) = std::move(next);
+    }
+}
+
+// At the end of the last attempt: what a segment has is read at the next start, the rest is not.
+void SqliteLedger::tell_lost() {
+    const uint64_t lost = drain_.memory_count() + memory_count_;
+    if (lost != 0) {
+        stats_.dropped += lost;
+        accepted_count_ -= lost;
         log::write(log::Level::error, "ledger.lost", "Records are lost: no disk would take them.",
-                   {{"rows", held}});
+                   {{"rows", lost}});
     }
 }
 
 Result<ledger::Entry> SqliteLedger::find(std::string_view id) {
     flush();
-    LedgerReader reader = TRY(LedgerReader::open(dir_.file(kDatabaseName), options_.vfs));
+    LedgerReader reader =
+        TRY(LedgerReader::open(dir_.file(kDatabaseName), dir_.file(kJournalName), options_.vfs));
     return reader.find(id);
 }
 
 Result<std::vector<ledger::Entry>> SqliteLedger::find_last(size_t count) {
     flush();
-    LedgerReader reader = TRY(LedgerReader::open(dir_.file(kDatabaseName), options_.vfs));
+    LedgerReader reader =
+        TRY(LedgerReader::open(dir_.file(kDatabaseName), dir_.file(kJournalName), options_.vfs));
     return reader.find_last(count);
 }
 
 ledger::Stats SqliteLedger::stats() const {
     const std::lock_guard lock(mutex_);
     ledger::Stats stats = stats_;
-    stats.waiting = stats.appended - stats.dropped - settled_count_ + held_count_;
+    stats.waiting = accepted_count_ - stats.saved;
     return stats;
 }
 
+namespace {
+
+Result<LedgerReader> open_reader(const std::string& dir) {
+    return LedgerReader::open(dir + "/" + std::string(SqliteLedger::kDatabaseName),
+                              dir + "/" + std::string(SqliteLedger::kJournalName));
+}
+
+}  // namespace
+
 Result<ledger::Entry> find_entry(const std::string& dir, std::string_view id) {
-    LedgerReader reader =
-        TRY(LedgerReader::open(dir + "/" + std::string(SqliteLedger::kDatabaseName)));
+    LedgerReader reader = TRY(open_reader(dir));
     return reader.find(id);
 }
 
 Result<std::vector<ledger::Entry>> find_last_entries(const std::string& dir, size_t count) {
-    LedgerReader reader =
-        TRY(LedgerReader::open(dir + "/" + std::string(SqliteLedger::kDatabaseName)));
+    LedgerReader reader = TRY(open_reader(dir));
     return reader.find_last(count);
 }
 

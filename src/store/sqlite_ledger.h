@@ -1,18 +1,20 @@
 #pragma once
-// The Ledger of one machine: SQLite, written by one thread in group commits. append() copies a row
-// of bytes into memory under a short lock and returns; the writer takes whatever has gathered every
-// few milliseconds and commits it at once. Reading opens a connection of its own each time, so an
-// idle gateway keeps no cache for it.
+// The Ledger of one machine: SQLite, fed from a journal by one thread in group commits. append()
+// writes the row into a mapped file under a short lock and returns: from then on the record
+// survives the death of the process, and no system call was made for it. The writer commits what
+// has gathered a few times a second and frees the journal's segment; the database notes with each
+// commit which segment it was, so that each record comes into it exactly once. Reading opens a
+// connection of its own each time, so an idle gateway keeps no cache for it, and looks at the
+// journal too.
 //
-// When the database refuses (disk full, I/O error, locked by a stranger) rows go to the spool file
-// and from there into the database once it takes them again, exactly once each. When the spool
-// refuses too they wait in memory up to a bound; only beyond that is a row dropped, counted and
-// told.
+// When the database refuses (disk full, I/O error, locked by a stranger) records wait in the
+// journal, which grows up to a bound. When it cannot grow they wait in memory up to another; only
+// beyond that is a record dropped, counted and told.
 //
-// What a crash can lose: rows younger than `commit_delay`. What a power cut can lose: rows since
-// the last checkpoint.
-#include <atomic>
+// What a kill can lose: what waits in memory because the journal has no room, and nothing else.
+// What a power cut can lose: records since the last checkpoint.
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,14 +23,16 @@
 #include "base/clock.h"
 #include "ledger/ledger.h"
 #include "store/data_dir.h"
+#include "store/drain.h"
 #include "store/row_codec.h"
 
 namespace belay::store {
 
 struct SqliteOptions {
-    milliseconds commit_delay{4};         // how long the first row of a batch waits for others
+    milliseconds commit_delay{100};       // how long the first row of a batch waits for others
+    milliseconds memory_delay{4};         // the same for a row that the journal had no room for
     size_t memory_bytes_max = 32u << 20;  // rows waiting in memory
-    uint64_t spool_bytes_max = 1u << 30;
+    Journal::Options journal;
     milliseconds retry_delay_max{5'000};  // between attempts while the database refuses
     std::string vfs;                      // SQLite file system; tests put faults in it
 };
@@ -36,7 +40,7 @@ struct SqliteOptions {
 class SqliteLedger final : public ledger::Ledger {
   public:
     static constexpr std::string_view kDatabaseName = "ledger.db";
-    static constexpr std::string_view kSpoolName = "ledger.spool";
+    static constexpr std::string_view kJournalName = "ledger.journal";
 
     // Opens (or makes, or migrates) the ledger in `dir`, which it keeps locked. A database that is
     // damaged is set aside under another name, told in the log, and a new one is begun.
@@ -54,33 +58,45 @@ class SqliteLedger final : public ledger::Ledger {
     [[nodiscard]] ledger::Stats stats() const override;
 
   private:
-    class Writer;
+    SqliteLedger(DataDir dir, SqliteOptions options, Drain drain);
 
-    SqliteLedger(DataDir dir, SqliteOptions options, std::unique_ptr<Writer> writer);
+    // Under mutex_. Where append() writes; true: the writer must be woken.
+    [[nodiscard]] bool put(const ledger::SpendRecord& record, const ledger::Trace& trace);
+    [[nodiscard]] bool put_in_journal(const ledger::SpendRecord& record,
+                                      const ledger::Trace& trace);
+    [[nodiscard]] bool put_in_memory(const ledger::SpendRecord& record, const ledger::Trace& trace);
+    void seal_segment();
+    void seal_memory();
+
+    // The writer thread.
     void run();
-    // Waits until there is something to do, then moves what is pending behind `rows`.
-    struct Taken {
-        uint64_t count = 0;
-        bool stopping = false;
-    };
-    [[nodiscard]] Taken take(std::string& rows);
+    void wait(std::unique_lock<std::mutex>& lock);
+    void attempt(std::unique_lock<std::mutex>& lock);
+    void settle(std::unique_lock<std::mutex>& lock);
+    void provide_segments(std::unique_lock<std::mutex>& lock);
+    void tell_lost();
 
     DataDir dir_;
     SqliteOptions options_;
-    std::unique_ptr<Writer> writer_;  // used by thread_ alone after open()
+    Drain drain_;  // used by thread_ alone after open()
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;     // the writer waits here
     std::condition_variable settled_;  // flush() waits here
-    std::string pending_;
-    RowWriter encoder_;  // of pending_
-    uint64_t pending_count_ = 0;
-    uint64_t taken_bytes_ = 0;    // held by the writer and not saved or spilled
-    uint64_t settled_count_ = 0;  // saved, spilled or held
-    uint64_t held_count_ = 0;     // of them: neither saved nor spilled yet
+    // Rows stand in this order: sealed_, segment_, memory_. While memory_ has some, segment_ is
+    // not written to. Both are written with encoder_, one after the other.
+    std::deque<Batch> sealed_;
+    Segment segment_;
+    Segment spare_;
+    std::string memory_;
+    uint64_t memory_count_ = 0;
+    RowWriter encoder_;
+    size_t held_bytes_ = 0;    // in memory, with the writer
+    uint64_t accepted_count_;  // by append(), or left by an earlier process
     uint64_t attempts_begun_ = 0;
     uint64_t attempts_done_ = 0;
-    uint64_t flush_waiters_ = 0;
+    uint64_t attempt_asked_ = 0;   // by flush()
+    bool segment_wanted_ = false;  // append() has begun the spare one
     bool stopping_ = false;
     ledger::Stats stats_;
     std::thread thread_;

@@ -105,7 +105,7 @@ TEST_CASE("files are private") {
     (*ledger)->flush();
     CHECK(mode_of(path) == 0700);
     for (const char* name :
-         {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.spool", "lock"}) {
+         {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.journal", "lock"}) {
         CAPTURE(std::string(name));
         CHECK(mode_of(path + "/" + name) == 0600);
     }
@@ -185,11 +185,11 @@ TEST_CASE("a full disk loses nothing") {
     CHECK(count_of(*ledger) == 30);
     CHECK(first_id(*ledger) == "a-0");
     CHECK(ledger->find_last(1)->front().record.request_id == "c-9");
-    CHECK(std::filesystem::file_size(dir.file("ledger.spool")) == 0);
+    CHECK(read_journal(dir.file("ledger.journal")).empty());
 }
 
 // Guarantee: what went aside before the end comes into the ledger at the next start.
-TEST_CASE("the spill file is read at the next start") {
+TEST_CASE("the journal is read at the next start") {
     const TempDir dir;
     {
         FaultyVfs vfs;
@@ -232,14 +232,14 @@ TEST_CASE("the nth write fails, for every n") {
     }
 }
 
-// Guarantee: when neither the database nor the spool takes records, memory holds them up to its
+// Guarantee: when neither the database nor the journal takes records, memory holds them up to its
 // bound; beyond it they are counted as dropped, and the caller is never held up.
 TEST_CASE("the last bound is told, not hidden") {
     const TempDir dir;
     FaultyVfs vfs;
     SqliteOptions options;
     options.vfs = vfs.name();
-    options.spool_bytes_max = 0;
+    options.journal.bytes_max = 0;
     options.memory_bytes_max = 16 << 10;
     const auto ledger = open_ledger(dir, options);
     vfs.fail_writes(SQLITE_FULL);

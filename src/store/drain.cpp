@@ -1,0 +1,118 @@
+#include "store/drain.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace belay::store {
+
+namespace {
+
+constexpr milliseconds kFirstRetry{100};
+
+}  // namespace
+
+Drain::Drain(LedgerWriter writer, Journal journal, milliseconds retry_delay_max)
+    : writer_(std::move(writer)),
+      journal_(std::move(journal)),
+      retry_delay_max_(retry_delay_max),
+      journal_full_(!journal_.is_open()) {
+    for (Segment& segment : journal_.take_recovered()) {
+        const uint64_t count = segment.count();
+        batches_.push_back({std::move(segment), {}, count, true});
+    }
+    if (!batches_.empty()) {
+        log::write(log::Level::info, "ledger.replay",
+                   "Records that the last run left in the journal go into the ledger.",
+                   {{"rows", count()}});
+    }
+}
+
+uint64_t Drain::count() const {
+    uint64_t count = 0;
+    for (const Batch& batch : batches_) {
+        count += batch.count;
+    }
+    return count;
+}
+
+uint64_t Drain::memory_count() const {
+    uint64_t count = 0;
+    for (const Batch& batch : batches_) {
+        count += batch.segment.exists() ? 0 : batch.count;
+    }
+    return count;
+}
+
+size_t Drain::memory_bytes() const {
+    size_t bytes = 0;
+    for (const Batch& batch : batches_) {
+        bytes += batch.memory.size();
+    }
+    return bytes;
+}
+
+Drain::Done Drain::settle() {
+    Done done;
+    while (!batches_.empty()) {
+        Batch& batch = batches_.front();
+        if (Result<void> saved = writer_.save(batch.rows(), batch.segment.name()); !saved.ok()) {
+            note_failure(saved.error());
+            break;
+        }
+        done.saved += batch.count;
+        if (batch.segment.exists()) {
+            journal_.release(std::move(batch.segment));
+        }
+        batches_.pop_front();
+    }
+    if (batches_.empty()) {
+        note_success(done.saved);
+        return done;
+    }
+    for (Batch& batch : batches_) {
+        done.refused += batch.segment.exists() && !batch.refused ? batch.count : 0;
+        batch.refused = true;
+    }
+    journal_.trim();
+    return done;
+}
+
+Segment Drain::next_segment() {
+    Result<Segment> segment = journal_.acquire();
+    if (segment.ok()) {
+        journal_full_ = false;
+        return std::move(*segment);
+    }
+    if (!journal_full_) {
+        journal_full_ = true;
+        log::write(log::Level::warn, "ledger.journal_full",
+                   "Records wait in memory, where a kill would lose them: " +
+                       segment.error().message + ". Make room on the disk of the data folder.");
+    }
+    return {};
+}
+
+void Drain::note_failure(const Error& error) {
+    if (!failing()) {
+        log::write(log::Level::error, "ledger.failing",
+                   "The ledger cannot be written: " + error.message +
+                       ". Records are kept aside until it can.",
+                   {{"code", error.code}});
+        retry_after_ = std::min(kFirstRetry, retry_delay_max_);
+        return;
+    }
+    retry_after_ = std::min(retry_after_ * 2, retry_delay_max_);
+}
+
+void Drain::note_success(uint64_t saved) {
+    if (failing()) {
+        log::write(log::Level::info, "ledger.recovered",
+                   "The ledger is written again; nothing is kept aside any more.",
+                   {{"rows", saved}});
+        retry_after_ = milliseconds(0);
+    }
+}
+
+}  // namespace belay::store

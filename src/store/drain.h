@@ -1,0 +1,66 @@
+#pragma once
+// What the ledger's writer thread holds: batches of rows on their way into the database, oldest
+// first, and the journal whose segments they stand in. A batch leaves when the database has it;
+// while the database refuses, all wait here and are tried again after a growing delay.
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "base/clock.h"
+#include "store/journal.h"
+#include "store/ledger_writer.h"
+
+namespace belay::store {
+
+// Rows of one segment of the journal, or rows in memory when the journal had no room.
+struct Batch {
+    Segment segment;
+    std::string memory;
+    uint64_t count = 0;
+    bool refused = false;  // once, at least
+
+    [[nodiscard]] std::string_view rows() const {
+        return segment.exists() ? segment.rows() : std::string_view(memory);
+    }
+};
+
+class Drain {
+  public:
+    // Begins with what an earlier process left in the journal.
+    Drain(LedgerWriter writer, Journal journal, milliseconds retry_delay_max);
+
+    void add(Batch batch) { batches_.push_back(std::move(batch)); }
+    [[nodiscard]] bool empty() const { return batches_.empty(); }
+    // How many rows it holds, and how many bytes of memory those take that no segment has.
+    [[nodiscard]] uint64_t count() const;
+    [[nodiscard]] uint64_t memory_count() const;
+    [[nodiscard]] size_t memory_bytes() const;
+
+    struct Done {
+        uint64_t saved = 0;
+        uint64_t refused = 0;  // rows in the journal that were refused for the first time
+    };
+    // Saves batch after batch until none is left or one is refused.
+    Done settle();
+    // Zero while all is well, else how long to wait before trying again.
+    [[nodiscard]] milliseconds retry_after() const { return retry_after_; }
+    [[nodiscard]] bool failing() const { return retry_after_.count() != 0; }
+
+    // A segment to write to; one that does not exist when the journal has no room.
+    [[nodiscard]] Segment next_segment();
+    // Nothing will happen for a while.
+    void rest() { journal_.trim(); }
+
+  private:
+    void note_failure(const Error& error);
+    void note_success(uint64_t saved);
+
+    LedgerWriter writer_;
+    Journal journal_;
+    std::deque<Batch> batches_;
+    milliseconds retry_delay_max_;
+    milliseconds retry_after_{0};
+    bool journal_full_;  // and told
+};
+
+}  // namespace belay::store

@@ -13,12 +13,12 @@ constexpr milliseconds kFirstRetry{100};
 
 }  // namespace
 
-Drain::Drain(LedgerWriter writer, Journal journal, milliseconds retry_delay_max)
-    : writer_(std::move(writer)),
-      journal_(std::move(journal)),
-      retry_delay_max_(retry_delay_max),
-      journal_full_(!journal_.is_open()) {
-    for (Segment& segment : journal_.take_recovered()) {
+Drain::Drain(LedgerWriter writer, std::unique_ptr<Journal> journal, milliseconds retry_delay_max)
+    : writer_(std::move(writer)), journal_(std::move(journal)), retry_delay_max_(retry_delay_max) {
+    if (journal_ == nullptr) {
+        return;
+    }
+    for (Segment& segment : journal_->take_recovered()) {
         const uint64_t count = segment.count();
         batches_.push_back({std::move(segment), {}, count, true});
     }
@@ -63,7 +63,7 @@ Drain::Done Drain::settle() {
         }
         done.saved += batch.count;
         if (batch.segment.exists()) {
-            journal_.release(std::move(batch.segment));
+            journal_->release(std::move(batch.segment));
         }
         batches_.pop_front();
     }
@@ -75,23 +75,14 @@ Drain::Done Drain::settle() {
         done.refused += batch.segment.exists() && !batch.refused ? batch.count : 0;
         batch.refused = true;
     }
-    journal_.trim();
+    rest();
     return done;
 }
 
-Segment Drain::next_segment() {
-    Result<Segment> segment = journal_.acquire();
-    if (segment.ok()) {
-        journal_full_ = false;
-        return std::move(*segment);
+void Drain::rest() {
+    if (journal_) {
+        journal_->trim();
     }
-    if (!journal_full_) {
-        journal_full_ = true;
-        log::write(log::Level::warn, "ledger.journal_full",
-                   "Records wait in memory, where a kill would lose them: " +
-                       segment.error().message + ". Make room on the disk of the data folder.");
-    }
-    return {};
 }
 
 void Drain::note_failure(const Error& error) {

@@ -4,6 +4,7 @@
 // while the database refuses, all wait here and are tried again after a growing delay.
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -27,7 +28,8 @@ struct Batch {
 class Drain {
   public:
     // Begins with what an earlier process left in the journal.
-    Drain(LedgerWriter writer, Journal journal, milliseconds retry_delay_max);
+    // `journal` may be null.
+    Drain(LedgerWriter writer, std::unique_ptr<Journal> journal, milliseconds retry_delay_max);
 
     void add(Batch batch) { batches_.push_back(std::move(batch)); }
     [[nodiscard]] bool empty() const { return batches_.empty(); }
@@ -46,21 +48,22 @@ class Drain {
     [[nodiscard]] milliseconds retry_after() const { return retry_after_; }
     [[nodiscard]] bool failing() const { return retry_after_.count() != 0; }
 
-    // A segment to write to; one that does not exist when the journal has no room.
-    [[nodiscard]] Segment next_segment();
+    // A segment to write to; one that does not exist when the journal has no room. Thread-safe.
+    [[nodiscard]] Segment next_segment() { return journal_ ? journal_->acquire() : Segment(); }
+    // One that was not needed after all.
+    void give_back(Segment segment) { journal_->release(std::move(segment)); }
     // Nothing will happen for a while.
-    void rest() { journal_.trim(); }
+    void rest();
 
   private:
     void note_failure(const Error& error);
     void note_success(uint64_t saved);
 
     LedgerWriter writer_;
-    Journal journal_;
+    std::unique_ptr<Journal> journal_;
     std::deque<Batch> batches_;
     milliseconds retry_delay_max_;
     milliseconds retry_after_{0};
-    bool journal_full_;  // and told
 };
 
 }  // namespace belay::store

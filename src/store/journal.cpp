@@ -95,22 +95,24 @@ void write_in_place(int file) {
 
 }  // namespace
 
-Result<Journal> Journal::open(const std::string& path, Options options, SegmentName saved) {
-    Journal journal;
-    journal.options_ = options;
-    journal.file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    struct stat info {};
-    if (journal.file_ < 0 || ::fstat(journal.file_, &info) != 0 ||
-        ::fchmod(journal.file_, 0600) != 0) {
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, Options options,
+                                               SegmentName saved) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) {
         return journal_error("cannot open " + path, errno);
+    }
+    std::unique_ptr<Journal> journal(new Journal(file, options));
+    struct stat info {};
+    if (::fstat(file, &info) != 0 || ::fchmod(file, 0600) != 0) {
+        return journal_error("cannot use " + path, errno);
     }
     if (!S_ISREG(info.st_mode)) {
         return journal_error(path + " is no file", EINVAL);
     }
     if (info.st_size == 0) {
-        write_in_place(journal.file_);
+        write_in_place(file);
     }
-    TRY(journal.scan(saved));
+    TRY(journal->scan(saved));
     return journal;
 }
 
@@ -120,18 +122,7 @@ Journal::~Journal() {
             ::munmap(slot.memory, options_.segment_bytes);
         }
     }
-    if (file_ >= 0) {
-        ::close(file_);
-    }
-}
-
-void Journal::swap(Journal& other) noexcept {
-    std::swap(file_, other.file_);
-    std::swap(options_, other.options_);
-    std::swap(id_, other.id_);
-    std::swap(last_sequence_, other.last_sequence_);
-    std::swap(slots_, other.slots_);
-    std::swap(recovered_, other.recovered_);
+    ::close(file_);
 }
 
 Result<void> Journal::scan(SegmentName saved) {
@@ -178,10 +169,28 @@ Result<void> Journal::recover(size_t index) {
     return {};
 }
 
-Result<Segment> Journal::acquire() {
-    if (file_ < 0) {
-        return journal_error("it could not be opened", EBADF);
+std::vector<Segment> Journal::take_recovered() {
+    const std::lock_guard lock(mutex_);
+    return std::move(recovered_);
+}
+
+Segment Journal::acquire() {
+    const std::lock_guard lock(mutex_);
+    Result<Segment> segment = begin_segment();
+    if (segment.ok()) {
+        full_ = false;
+        return std::move(*segment);
     }
+    if (!full_) {
+        full_ = true;
+        log::write(log::Level::warn, "ledger.journal_full",
+                   "The newest records wait in memory, where a kill would lose them: " +
+                       segment.error().message + ". Make room on the disk of the data folder.");
+    }
+    return {};
+}
+
+Result<Segment> Journal::begin_segment() {
     const auto found =
         std::find_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.free; });
     const auto index = static_cast<size_t>(found - slots_.begin());
@@ -238,6 +247,7 @@ Result<void> Journal::map(size_t index) {
 }
 
 void Journal::release(Segment segment) {
+    const std::lock_guard lock(mutex_);
     for (Slot& slot : slots_) {
         if (slot.memory != nullptr && slot.memory == segment.memory()) {
             slot.touched = std::max(slot.touched, sizeof(SegmentHead) + segment.used());
@@ -249,6 +259,7 @@ void Journal::release(Segment segment) {
 }
 
 void Journal::trim() {
+    const std::lock_guard lock(mutex_);
     for (Slot& slot : slots_) {
         if (slot.touched > kTouchedKept) {
             (void)::madvise(slot.memory + kTouchedKept, options_.segment_bytes - kTouchedKept,

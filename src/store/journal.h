@@ -4,9 +4,10 @@
 // mapped, so a full disk is an error here and never a signal in the middle of a row; it is the
 // user's alone (0600). It grows by a segment when all are in use and gives the blocks back later.
 //
-// One thread at a time. A segment that acquire() gave may be written on another thread until it is
-// released.
+// Thread-safe; a segment that acquire() gave belongs to whoever asked until it is released.
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,23 +26,17 @@ class Journal {
 
     // Opens or makes the file. Segments with rows in them wait in take_recovered(), unless they are
     // `saved` or older ones of the same journal.
-    [[nodiscard]] static Result<Journal> open(const std::string& path, Options options,
-                                              SegmentName saved);
-    Journal() = default;
-    Journal(Journal&& other) noexcept { swap(other); }
-    Journal& operator=(Journal&& other) noexcept {
-        swap(other);
-        return *this;
-    }
+    [[nodiscard]] static Result<std::unique_ptr<Journal>> open(const std::string& path,
+                                                               Options options, SegmentName saved);
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
     ~Journal();
 
-    [[nodiscard]] bool is_open() const { return file_ >= 0; }
     // What an earlier process left, the oldest first. Once.
-    [[nodiscard]] std::vector<Segment> take_recovered() { return std::move(recovered_); }
-    // An empty segment, with a name that was never used. Fails when the disk or bytes_max is full.
-    [[nodiscard]] Result<Segment> acquire();
+    [[nodiscard]] std::vector<Segment> take_recovered();
+    // An empty segment, with a name that was never used. One that does not exist when the disk or
+    // bytes_max is full; that is told in the log, once until it is otherwise.
+    [[nodiscard]] Segment acquire();
     // Takes a segment back whose rows are saved.
     void release(Segment segment);
     // Lets go of memory that a burst has touched; the file keeps the bytes.
@@ -55,20 +50,23 @@ class Journal {
         size_t touched = 0;  // bytes from its beginning on
     };
 
-    void swap(Journal& other) noexcept;
+    Journal(int file, Options options) : file_(file), options_(options) {}
     [[nodiscard]] Result<void> scan(SegmentName saved);
     [[nodiscard]] Result<void> recover(size_t index);
+    [[nodiscard]] Result<Segment> begin_segment();
     [[nodiscard]] Result<void> map(size_t index);
     [[nodiscard]] Result<void> allocate(size_t index);
     void shrink();
     [[nodiscard]] int64_t offset_of(size_t index) const;
 
-    int file_ = -1;
+    const int file_;
     Options options_;
+    std::mutex mutex_;
     uint64_t id_ = 0;
     uint64_t last_sequence_ = 0;
     std::vector<Slot> slots_;
     std::vector<Segment> recovered_;
+    bool full_ = false;  // and told
 };
 
 // The rows of each segment that has some, the oldest first: for a process that reads beside the one

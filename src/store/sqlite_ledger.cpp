@@ -62,8 +62,9 @@ Result<void> connect(LedgerWriter& writer, const std::string& path, int64_t now_
 }
 
 // A journal that cannot be used is none: the ledger goes on without.
-Journal open_journal(const std::string& path, const Journal::Options& options, SegmentName saved) {
-    Result<Journal> journal = Journal::open(path, options, saved);
+std::unique_ptr<Journal> open_journal(const std::string& path, const Journal::Options& options,
+                                      SegmentName saved) {
+    Result<std::unique_ptr<Journal>> journal = Journal::open(path, options, saved);
     if (journal.ok()) {
         return std::move(*journal);
     }
@@ -81,7 +82,7 @@ Result<std::unique_ptr<SqliteLedger>> SqliteLedger::open(DataDir dir, SqliteOpti
     make_private_file(path);
     LedgerWriter writer({path, options.vfs, now_ms});
     TRY(connect(writer, path, now_ms));
-    Journal journal = open_journal(dir.file(kJournalName), options.journal, writer.saved());
+    auto journal = open_journal(dir.file(kJournalName), options.journal, writer.saved());
     Drain drain(std::move(writer), std::move(journal), options.retry_delay_max);
     return std::unique_ptr<SqliteLedger>(
         new SqliteLedger(std::move(dir), std::move(options), std::move(drain)));
@@ -138,9 +139,18 @@ bool SqliteLedger::put_in_journal(const ledger::SpendRecord& record, const ledge
     if (segment_.exists() && segment_.append(encoder_, record, trace)) {
         return true;
     }
-    if (!spare_.exists() || (segment_.exists() && segment_.used() == 0)) {
+    if (segment_.exists() && segment_.used() == 0) {
+        return false;  // it fits into none
+    }
+    if (!spare_.exists() && !journal_full_) {
+        // A burst while the writer is busy: it is worth a system call to keep these out of memory.
+        spare_ = drain_.next_segment();
+        journal_full_ = !spare_.exists();
+    }
+    if (!spare_.exists()) {
         return false;
     }
+    newest_sequence_ = std::max(newest_sequence_, spare_.name().sequence);
     seal_segment();
     segment_wanted_ = true;
     return segment_.append(encoder_, record, trace);
@@ -260,17 +270,25 @@ void SqliteLedger::settle(std::unique_lock<std::mutex>& lock) {
     stats_.failing = drain_.failing();
 }
 
-// Before the database is asked, which may take long: append() goes on meanwhile.
+// Before the database is asked, which may take long: append() goes on meanwhile. Segments are used
+// in the order of their sequence, for the database notes only how far it has come.
 void SqliteLedger::provide_segments(std::unique_lock<std::mutex>& lock) {
     segment_wanted_ = false;
     while (!segment_.exists() || !spare_.exists()) {
         lock.unlock();
         Segment next = drain_.next_segment();
         lock.lock();
-        if (!next.exists()) {
+        journal_full_ = !next.exists();
+        if (journal_full_) {
             return;
         }
-        (segment_.exists() ? spare_ : segment_) = std::move(next);
+        Segment& place = segment_.exists() ? spare_ : segment_;
+        if (place.exists() || next.name().sequence < newest_sequence_) {
+            drain_.give_back(std::move(next));  // append() was faster
+            continue;
+        }
+        newest_sequence_ = next.name().sequence;
+        place = std::move(next);
     }
 }
 

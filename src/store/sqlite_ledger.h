@@ -1,11 +1,11 @@
 #pragma once
 // The Ledger of one machine: SQLite, fed from a journal by one thread in group commits. append()
 // writes the row into a mapped file under a short lock and returns: from then on the record
-// survives the death of the process, and no system call was made for it. The writer commits what
-// has gathered a few times a second and frees the journal's segment; the database notes with each
-// commit which segment it was, so that each record comes into it exactly once. Reading opens a
-// connection of its own each time, so an idle gateway keeps no cache for it, and looks at the
-// journal too.
+// survives the death of the process, and no system call was made for it (but in a burst that fills
+// segments faster than the writer saves them). The writer commits what has gathered a few times a
+// second and frees the journal's segment; the database notes with each commit which segment it was,
+// so that each record comes into it exactly once. Reading opens a connection of its own each time,
+// so an idle gateway keeps no cache for it, and looks at the journal too.
 //
 // When the database refuses (disk full, I/O error, locked by a stranger) records wait in the
 // journal, which grows up to a bound. When it cannot grow they wait in memory up to another; only
@@ -91,12 +91,14 @@ class SqliteLedger final : public ledger::Ledger {
     std::string memory_;
     uint64_t memory_count_ = 0;
     RowWriter encoder_;
-    size_t held_bytes_ = 0;    // in memory, with the writer
-    uint64_t accepted_count_;  // by append(), or left by an earlier process
+    uint64_t newest_sequence_ = 0;  // of segment_ and spare_
+    size_t held_bytes_ = 0;         // in memory, with the writer
+    uint64_t accepted_count_;       // by append(), or left by an earlier process
     uint64_t attempts_begun_ = 0;
     uint64_t attempts_done_ = 0;
     uint64_t attempt_asked_ = 0;   // by flush()
     bool segment_wanted_ = false;  // append() has begun the spare one
+    bool journal_full_ = false;    // append() need not ask it
     bool stopping_ = false;
     ledger::Stats stats_;
     std::thread thread_;

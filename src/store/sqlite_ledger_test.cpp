@@ -269,6 +269,165 @@ TEST_CASE("a reader beside the writer") {
     CHECK(!find_entry(dir.file("nowhere"), "cafe").ok());
 }
 
+// Guarantee: that reader sees a record as soon as it is appended, each once and in order, wherever
+// it stands by then.
+TEST_CASE("a reader sees what is not committed yet") {
+    const TempDir dir;
+    SqliteOptions options;
+    options.commit_delay = milliseconds(3'600'000);
+    const auto ledger = open_ledger(dir, options);
+    append_many(*ledger, "early-", 3);
+    ledger->flush();
+    append_many(*ledger, "late-", 3);
+    CHECK(ledger->stats().waiting == 3);
+    const auto last = find_last_entries(dir.path(), 5);
+    REQUIRE(last.ok());
+    REQUIRE(last->size() == 5);
+    CHECK((*last)[0].record.request_id == "late-2");
+    CHECK((*last)[2].record.request_id == "late-0");
+    CHECK((*last)[3].record.request_id == "early-2");
+    CHECK(find_entry(dir.path(), "late-1").ok());
+    CHECK(find_entry(dir.path(), "early-1").ok());
+    CHECK(find_entry(dir.path(), "late-").error().kind == Kind::invalid_request);
+    ledger->flush();
+    CHECK(find_last_entries(dir.path(), 100)->size() == 6);
+}
+
+// Guarantee: while the database refuses, what was appended can be found all the same.
+TEST_CASE("records are found while the database refuses") {
+    const TempDir dir;
+    FaultyVfs vfs;
+    SqliteOptions options;
+    options.vfs = vfs.name();
+    const auto ledger = open_ledger(dir, options);
+    append_many(*ledger, "before-", 2);
+    ledger->flush();
+    vfs.fail_writes(SQLITE_FULL);
+    append_many(*ledger, "after-", 2);
+    ledger->flush();
+    REQUIRE(ledger->stats().failing);
+    vfs.heal();  // the reader's own connection needs to write, to join the others
+    CHECK(find_entry(dir.path(), "after-1").ok());
+    CHECK(find_last_entries(dir.path(), 9)->size() == 4);
+}
+
+// Guarantee: a long refusal fills the journal in whole segments, and all comes into the ledger in
+// order, what came last too.
+TEST_CASE("a long refusal loses nothing") {
+    const TempDir dir;
+    FaultyVfs vfs;
+    SqliteOptions options;
+    options.vfs = vfs.name();
+    options.journal.segment_bytes = 16 << 10;
+    options.journal.bytes_max = 6 * (16 << 10);
+    const auto ledger = open_ledger(dir, options);
+    vfs.fail_writes(SQLITE_BUSY);
+    for (int i = 0; i < 9; ++i) {
+        append_many(*ledger, std::to_string(i) + "-", 100);  // more than the journal takes
+        ledger->flush();
+    }
+    CHECK(ledger->stats().failing);
+    CHECK(ledger->stats().spilled > 300);
+    CHECK(ledger->stats().spilled < 900);
+    vfs.heal();
+    append_many(*ledger, "end-", 1);
+    ledger->flush();
+    CHECK(ledger->stats().dropped == 0);
+    CHECK(ledger->stats().waiting == 0);
+    const auto last = ledger->find_last(1000);
+    REQUIRE(last->size() == 901);
+    CHECK(last->front().record.request_id == "end-0");
+    for (size_t i = 0; i < 900; ++i) {
+        REQUIRE((*last)[900 - i].record.request_id ==
+                std::to_string(i / 100) + "-" + std::to_string(i % 100));
+    }
+    for (int i = 0; i < 3; ++i) {  // those that are being written are given back in their turn
+        append_many(*ledger, "more-", 1);
+        ledger->flush();
+    }
+    CHECK(std::filesystem::file_size(dir.file("ledger.journal")) <= 4 * (16 << 10));
+}
+
+// Guarantee: a row that fits into no segment is kept all the same, and those around it too.
+TEST_CASE("a row larger than a segment") {
+    const TempDir dir;
+    SqliteOptions options;
+    options.journal.segment_bytes = 4 << 10;
+    const auto ledger = open_ledger(dir, options);
+    append_many(*ledger, "a-", 5);
+    ledger::Entry large = full_entry("large");
+    large.trace.warnings.assign(100, std::string(200, 'w'));
+    ledger->append(large.record, large.trace);
+    append_many(*ledger, "b-", 5);
+    ledger->flush();
+    CHECK(ledger->find("large").ok());
+    CHECK(count_of(*ledger) == 11);
+    CHECK(first_id(*ledger) == "a-0");
+    CHECK(ledger->find_last(1)->front().record.request_id == "b-4");
+}
+
+// Guarantee: a journal that cannot be used, or is damaged, keeps nobody from work.
+TEST_CASE("work goes on without a journal") {
+    const TempDir dir;
+    std::filesystem::create_directory(dir.file("ledger.journal"));
+    const auto ledger = open_ledger(dir);
+    append_many(*ledger, "id-", 50);
+    CHECK(count_of(*ledger) == 50);
+    CHECK(ledger->stats().saved == 50);
+}
+
+TEST_CASE("a damaged journal is left behind") {
+    const TempDir dir;
+    std::ofstream(dir.file("ledger.journal")) << std::string(3 << 20, 'J');
+    const auto ledger = open_ledger(dir);
+    append_many(*ledger, "id-", 50);
+    CHECK(count_of(*ledger) == 50);
+}
+
+// Guarantee: what the journal holds comes into a new database too, when the old one was damaged.
+TEST_CASE("the journal outlives its database") {
+    const TempDir dir;
+    {
+        FaultyVfs vfs;
+        SqliteOptions options;
+        options.vfs = vfs.name();
+        const auto ledger = open_ledger(dir, options);
+        append_many(*ledger, "saved-", 3);
+        ledger->flush();
+        vfs.fail_writes(SQLITE_FULL);
+        append_many(*ledger, "aside-", 3);
+    }
+    std::filesystem::remove(dir.file("ledger.db-wal"));
+    std::ofstream(dir.file("ledger.db")) << std::string(8192, 'x');
+    const auto ledger = open_ledger(dir);
+    ledger->flush();
+    CHECK(count_of(*ledger) == 3);
+    CHECK(ledger->find("aside-2").ok());
+}
+
+// Guarantee: a ledger of the first schema is brought up to date with its records.
+TEST_CASE("an older schema is brought up to date") {
+    const TempDir dir;
+    {
+        const auto ledger = open_ledger(dir);
+        append_many(*ledger, "old-", 3);
+    }
+    {
+        Result<Database> db = Database::open(dir.file("ledger.db"), Database::Mode::existing);
+        REQUIRE(db.ok());
+        REQUIRE(db->run("ALTER TABLE batch DROP COLUMN journal;"
+                        "ALTER TABLE batch DROP COLUMN journal_sequence;"
+                        "CREATE TABLE spool(only INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, "
+                        "done_bytes INTEGER NOT NULL);"
+                        "DELETE FROM migration WHERE version = 2")
+                    .ok());
+    }
+    const auto ledger = open_ledger(dir);
+    append_many(*ledger, "new-", 1);
+    CHECK(count_of(*ledger) == 4);
+    CHECK(first_id(*ledger) == "old-0");
+}
+
 // Guarantee: the sums beside each commit add up, for whoever asks with SQL.
 TEST_CASE("a commit carries its sums") {
     const TempDir dir;

@@ -10,7 +10,7 @@
 namespace belay::http {
 namespace {
 
-constexpr uint32_t kSizeDigitsMax = 8;
+constexpr int kSizeDigitsMax = 8;
 constexpr uint32_t kExtensionMax = 256;
 constexpr uint32_t kTrailerMax = 8 << 10;
 
@@ -21,14 +21,43 @@ bool belongs_to_name(char c) { return c > ' ' && static_cast<unsigned char>(c) <
 
 }  // namespace
 
+// A chunk that lies whole in `in`, its line ends included: one step. Anything else is left to the
+// byte by byte reading.
+inline bool ChunkedReader::take_whole(std::string_view in, Step& step) const {
+    const char* p = in.data();
+    const char* const end = p + in.size();
+    uint64_t size = 0;
+    for (int digit = 0; p != end && (digit = bytes::hex_digit(*p)) >= 0; ++p) {
+        size = size * 16 + static_cast<uint64_t>(digit);
+        if (p - in.data() == kSizeDigitsMax) {
+            return false;
+        }
+    }
+    const auto left = static_cast<uint64_t>(end - p);
+    if (size == 0 || left < size + 4 || p[0] != '\r' || p[1] != '\n' || p[size + 2] != '\r' ||
+        p[size + 3] != '\n') {
+        return false;
+    }
+    step.data = {p + 2, size};
+    step.consumed = static_cast<size_t>(p - in.data()) + size + 4;
+    return true;
+}
+
 ChunkedReader::Step ChunkedReader::feed(std::string_view in) {
+    if (Step whole; phase_ == Phase::size && digits_ == 0 && take_whole(in, whole)) {
+        return whole;
+    }
+    return feed_bytes(in);
+}
+
+ChunkedReader::Step ChunkedReader::feed_bytes(std::string_view in) {
     const auto bad = [](size_t at) { return Step{State::bad, at, {}}; };
     for (size_t i = 0; i < in.size() && phase_ != Phase::done; ++i) {
         const char c = in[i];
         switch (phase_) {
             case Phase::size:
                 if (const int digit = bytes::hex_digit(c); digit >= 0) {
-                    if (++digits_ > kSizeDigitsMax) {
+                    if (++digits_ > static_cast<uint32_t>(kSizeDigitsMax)) {
                         return bad(i);
                     }
                     left_ = left_ * 16 + static_cast<uint64_t>(digit);

@@ -42,6 +42,7 @@ TEST_CASE("chunked bodies") {
     for (const Case& c : std::initializer_list<Case>{
              {"0\r\n\r\n", "", 0},
              {"5\r\nhello\r\n0\r\n\r\nGET /", "hello", 5},
+             {"00000001\r\na\r\n1\r\nb\r\n0\r\n\r\n1\r\nc\r\n", "ab", 6},
              {"5\r\nhello\r\n00000006\r\n world\r\n000\r\n\r\n", "hello world", 0},
              {"A;ext=\"x\ty\"\r\n0123456789\r\n0;last\r\n\r\n", "0123456789", 0},
              {"a\r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\nX-T: y\r\nZ:\r\n\r\n", "\r\n\r\n\r\n\r\n\r\n", 0},
@@ -75,6 +76,10 @@ TEST_CASE("chunked bodies that are refused") {
                                         "1;a\nb\r\n"sv,
                                         "1;a\0b\r\n"sv,
                                         "1\r\nab"sv,
+                                        "1\r\nabc\r\n"sv,
+                                        "1\r\na\r\r\n"sv,
+                                        "1\r\na\r\n123456789\r\n"sv,
+                                        "100000001\r\na\r\n"sv,
                                         "1\r\na\n"sv,
                                         "1\r\na\rx"sv,
                                         "0\r\nX\r\n\r\n"sv,

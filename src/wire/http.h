@@ -82,6 +82,9 @@ class ChunkedReader {
     void reset() { *this = ChunkedReader(); }
 
   private:
+    [[nodiscard]] bool take_whole(std::string_view in, Step& step) const;
+    [[gnu::noinline]] Step feed_bytes(std::string_view in);
+
     enum class Phase : uint8_t {
         size,
         extension,

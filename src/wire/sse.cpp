@@ -1,8 +1,9 @@
 // stream = [BOM] *event
 // event  = *( comment / field ) end-of-line          field = name [":" [SP] value] end-of-line
 //
-// Lines are taken one by one. The event that is being gathered points into the bytes of the last
-// feed(); only when they run out is what is unfinished copied.
+// The usual event, whole in the bytes of one feed(), is cut out of them as it stands. Of any other,
+// lines are taken one by one; the event that is being gathered points into the bytes of the last
+// feed(), and only when they run out is what is unfinished copied.
 #include "wire/sse.h"
 
 #include <algorithm>
@@ -18,13 +19,16 @@ Result<void> Parser::feed(std::string_view bytes) {
             "an event of the stream is larger than " + std::to_string(max_event_ >> 10) + " KiB");
     }
     chunk_ = bytes;
-    pos_ = 0;
+    pos_ = cr_ = 0;
     return {};
 }
 
 bool Parser::next(Event& event) {
     if (delivered_) {
         forget();
+    }
+    if (next_plain(event)) {
+        return true;
     }
     std::string_view line;
     while (!failed_ && next_line(line)) {
@@ -50,8 +54,53 @@ void Parser::finish() {
     }
     keep();
     chunk_ = {};
-    pos_ = 0;
+    pos_ = cr_ = 0;
     finished_ = true;
+}
+
+// [ "event: " name LF ] "data: " data LF LF, all of it at hand and without a CR. Anything else is
+// left as it is.
+bool Parser::next_plain(Event& event) {
+    constexpr std::string_view kEvent = "event: ";
+    constexpr std::string_view kData = "data: ";
+    if (!between_events() || failed_ || pos_ == chunk_.size()) {
+        return false;
+    }
+    find_cr();
+    const char* const first = chunk_.data() + pos_;
+    std::string_view left(first, cr_ - pos_);
+    std::string_view name;
+    if (left.starts_with(kEvent)) {
+        const size_t stop = left.find('\n');
+        if (stop == std::string_view::npos) {
+            return false;
+        }
+        name = left.substr(kEvent.size(), stop - kEvent.size());
+        left.remove_prefix(stop + 1);
+    }
+    if (!left.starts_with(kData)) {
+        return false;
+    }
+    const size_t stop = left.find('\n');
+    if (stop >= left.size() - 1 || left[stop + 1] != '\n') {
+        return false;
+    }
+    const char* const last = left.data() + stop;
+    if (static_cast<size_t>(last - first) > max_event_) {
+        return false;
+    }
+    event.name = name;
+    event.data = left.substr(kData.size(), stop - kData.size());
+    pos_ += static_cast<size_t>(last - first) + 2;
+    at_start_ = false;
+    return true;
+}
+
+// Bytes without a CR are searched for one once and not for each event.
+void Parser::find_cr() {
+    if (cr_ <= pos_) {
+        cr_ = std::min(chunk_.find('\r', pos_), chunk_.size());
+    }
 }
 
 // The next whole line, without its end. At the end of the body what is left counts as one.

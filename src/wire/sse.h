@@ -36,6 +36,11 @@ class Parser {
     [[nodiscard]] bool failed() const { return failed_; }
 
   private:
+    [[nodiscard]] bool between_events() const {
+        return lines_ == 0 && !skip_lf_ && tail_.empty() && name_.empty();
+    }
+    bool next_plain(Event& event);
+    void find_cr();
     bool next_line(std::string_view& line);
     void take(std::string_view line);
     void take_data(std::string_view data);
@@ -48,6 +53,7 @@ class Parser {
     size_t max_event_;
     std::string_view chunk_;  // what feed() was given last
     size_t pos_ = 0;          // how far it has been read
+    size_t cr_ = 0;           // the first CR at or behind pos_, or the end; unknown before pos_
     std::string tail_;        // the beginning of a line whose end has not come yet
     std::string_view name_;   // of the event being gathered, in chunk_ unless held
     std::string_view data_;   // its data so far, in chunk_ unless held

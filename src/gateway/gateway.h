@@ -58,6 +58,8 @@ struct Worker {
     };
     std::vector<std::unique_ptr<Scratch>> spare;
     providers::PreparedCache prepared;
+    // What a stream writes into while it has something to write: it holds no buffer while quiet.
+    std::string frames;
 };
 
 // Other pages served on the same port (the sign-in page): asked when the path is none of the API's.

@@ -27,7 +27,8 @@ constexpr size_t kMaxPlainReply = 64 << 20;
 constexpr size_t kMaxFixedLines = 64;
 constexpr size_t kMaxSpare = 64;  // records kept for reuse, per loop
 const Outcome kSuccess;
-constexpr size_t kMaxHeld = 1 << 20;  // handshake frames kept back before the first content
+constexpr size_t kMaxFrames = 64 << 10;  // memory kept for the next stream's frames
+constexpr size_t kMaxHeld = 1 << 20;     // handshake frames kept back before the first content
 
 std::optional<double> parse_seconds(std::string_view text) {
     if (text.empty() || text.size() > 31) {
@@ -772,6 +773,9 @@ net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
         } else if (auto fed = parser.feed(*piece); !fed) {
             co_return co_await break_stream(out, outcome_of(fed.error()));
         }
+        if (out.capacity() < worker_.frames.capacity() && out.empty()) {
+            out.swap(worker_.frames);
+        }
         bool content = false;
         sse::Event event;
         while (!done && parser.next(event)) {
@@ -806,11 +810,11 @@ net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
         }
         if (committed_ && !out.empty() && !done && !ended) {
             output_bytes_ += static_cast<int64_t>(out.size());
-            if (!co_await reply_.write(out)) {
+            if (!reply_.write_now(out) && !co_await reply_.write_rest()) {
                 exchange.cancel();
                 break;
             }
-            std::string().swap(out);
+            give_frames_back(out);
         }
     }
     if (exchange.cancelled()) {
@@ -831,6 +835,15 @@ net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
     if (committed_) {
         settle(t);
     }
+}
+
+// Written: the memory serves the next stream that has something to write.
+void Call::give_frames_back(std::string& out) {
+    out.clear();
+    if (out.capacity() <= kMaxFrames && out.capacity() > worker_.frames.capacity()) {
+        out.swap(worker_.frames);
+    }
+    std::string().swap(out);
 }
 
 // The upstream is through: the client's end mark, or the truth about a cut.

@@ -81,6 +81,7 @@ class Call {
     [[gnu::noinline]] net::Task<void> fail(const Error& error);
 
     void commit(Try& t);
+    void give_frames_back(std::string& out);
     void keep_facts();
     [[nodiscard]] const std::string& fixed_lines(const Try& t) const;
     [[nodiscard]] std::string reply_lines(const Try& t, std::string_view content_type) const;

@@ -61,6 +61,24 @@ ssize_t Conn::try_read(char* data, size_t size) {
     }
 }
 
+ssize_t Conn::try_write(const iovec* parts, size_t count) {
+    if (fd_ < 0) {
+        return kFailed;
+    }
+    if (ssl_ != nullptr) {
+        return kBlocked;
+    }
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(parts);  // sendmsg() does not write to it
+    message.msg_iovlen = count;
+    ssize_t n = 0;
+    do {
+        n = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    // What has failed fails again when the rest is written.
+    return n < 0 ? kBlocked : n;
+}
+
 ssize_t Conn::try_write(std::string_view data) {
     if (fd_ < 0) {
         return kFailed;

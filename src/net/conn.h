@@ -2,6 +2,8 @@
 // One TCP connection on one loop, plain or TLS. Reads and writes are tried first and wait only when
 // the socket has nothing; awaiting costs no coroutine frame. At most one reader and one writer wait
 // at a time. Closing wakes both with Wake::cancelled.
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -35,6 +37,8 @@ class Conn final : public Watched {
         return readable_ || closed() ? try_read(data, size) : kBlocked;
     }
     ssize_t try_write(std::string_view data);
+    // Several pieces in one call; kBlocked over TLS, which has no such call.
+    ssize_t try_write(const iovec* parts, size_t count);
 
     // co_await readable(deadline): Wake::ready when a read is worth trying.
     struct Readable {

@@ -409,6 +409,17 @@ void HttpConnection::append_head(std::string& out, int status, std::string_view 
     }
 }
 
+void HttpConnection::append_chunk(std::string_view data) {
+    if (head_.method == "HEAD") {
+        return;
+    }
+    if (chunked_) {
+        http::write_chunk(out_, data);
+    } else {
+        out_ += data;
+    }
+}
+
 Task<bool> HttpConnection::flush() {
     if (gone_) {
         co_return false;
@@ -482,27 +493,39 @@ void HttpResponder::begin(int status, std::string header_lines) {
 }
 
 Task<bool> HttpResponder::write(std::string_view data) {
-    HttpConnection& c = connection_;
-    if (c.head_.method != "HEAD") {
-        if (c.chunked_) {
-            http::write_chunk(c.out_, data);
-        } else {
-            c.out_ += data;
-        }
-    }
-    return c.flush();
+    connection_.append_chunk(data);
+    return connection_.flush();
 }
+
+bool HttpResponder::write_now(std::string_view data) {
+    HttpConnection& c = connection_;
+    if (!c.out_.empty() || !c.chunked_ || data.empty() || c.gone_ || c.head_.method == "HEAD") {
+        c.append_chunk(data);
+        return false;
+    }
+    c.begun_ = true;
+    http::ChunkSize size(data.size());
+    static char line_end[] = "\r\n";
+    const iovec parts[] = {
+        {size.begin(), size.size()}, {const_cast<char*>(data.data()), data.size()}, {line_end, 2}};
+    const size_t whole = size.size() + data.size() + 2;
+    const ssize_t sent = c.conn_.try_write(parts, std::size(parts));
+    if (sent == static_cast<ssize_t>(whole)) {
+        return true;
+    }
+    c.append_chunk(data);
+    c.out_.erase(0, sent > 0 ? static_cast<size_t>(sent) : 0);
+    return false;
+}
+
+Task<bool> HttpResponder::write_rest() { return connection_.flush(); }
 
 Task<bool> HttpResponder::end(std::string_view data) {
     HttpConnection& c = connection_;
     c.answered_ = true;
-    if (c.head_.method != "HEAD") {
-        if (c.chunked_) {
-            http::write_chunk(c.out_, data);
-            c.out_ += http::kLastChunk;
-        } else {
-            c.out_ += data;
-        }
+    c.append_chunk(data);
+    if (c.chunked_ && c.head_.method != "HEAD") {
+        c.out_ += http::kLastChunk;
     }
     return c.flush();
 }

@@ -73,6 +73,10 @@ class HttpResponder {
     // write().
     void begin(int status, std::string header_lines);
     Task<bool> write(std::string_view data);  // one chunk, flushed; false when the client is gone
+    // The same without waiting: true when the socket took all of it. What it did not take is kept,
+    // and must be written by write_rest().
+    [[nodiscard]] bool write_now(std::string_view data);
+    Task<bool> write_rest();
     Task<bool> end(std::string_view data = {});  // a chunk if there is data, then the last one
     void abort();                                // ends the connection without the last chunk
 

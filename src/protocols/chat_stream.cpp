@@ -1,6 +1,7 @@
 #include "protocols/chat_stream.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "protocols/raw_text.h"
 #include "protocols/usage_json.h"
@@ -70,33 +71,15 @@ FrameFacts ChatStreamMender::on_event(std::string_view name, std::string_view da
         return fail_with(data);
     }
     const size_t begin = out.size();
+    texts_ = 0;
+    plain_ = name.empty();
     const FrameFacts facts = on_chunk(tape, out);
-    if (name.empty()) {
+    if (texts_ == 1) {
+        frame_text_ -= begin;
         keep_pattern(data, std::string_view(out).substr(begin), facts);
     }
     return facts;
 }
-
-namespace {
-
-constexpr std::string_view kContent = R"("content":")";
-
-// Where the only `"content":"…"` of a text has its value, quotes left out; npos when there is not
-// exactly one. The pattern cannot stand inside a JSON string: its quotes would be escaped.
-std::pair<size_t, size_t> find_content(std::string_view text) {
-    const size_t at = text.find(kContent);
-    if (at == std::string_view::npos || text.rfind(kContent) != at) {
-        return {std::string_view::npos, 0};
-    }
-    const size_t begin = at + kContent.size();
-    size_t end = begin;
-    while (end < text.size() && text[end] != '"') {
-        end += text[end] == '\\' ? 2 : 1;
-    }
-    return end < text.size() ? std::pair{begin, end} : std::pair{std::string_view::npos, size_t{0}};
-}
-
-}  // namespace
 
 bool ChatStreamMender::write_like_last(std::string_view data, std::string& out) const {
     const Pattern& p = pattern_;
@@ -120,20 +103,14 @@ bool ChatStreamMender::write_like_last(std::string_view data, std::string& out) 
 
 void ChatStreamMender::keep_pattern(std::string_view data, std::string_view frame,
                                     const FrameFacts& facts) {
-    if (!facts.content || facts.finished || facts.done || facts.usage || !facts.error.empty() ||
-        frame.find(R"("role")") != std::string_view::npos) {
+    if (texts_ != 1 || !plain_ || !facts.content || facts.finished || facts.usage ||
+        !facts.error.empty()) {
         return;
     }
-    const auto [begin, end] = find_content(data);
-    const auto [frame_begin, frame_end] = find_content(frame);
-    if (begin == std::string_view::npos || frame_begin == std::string_view::npos ||
-        data.substr(begin, end - begin) != frame.substr(frame_begin, frame_end - frame_begin)) {
-        return;
-    }
-    pattern_.before = data.substr(0, begin);
-    pattern_.after = data.substr(end);
-    pattern_.frame_before = frame.substr(0, frame_begin);
-    pattern_.frame_after = frame.substr(frame_end);
+    pattern_.before = data.substr(0, text_.begin);
+    pattern_.after = data.substr(text_.end);
+    pattern_.frame_before = frame.substr(0, frame_text_);
+    pattern_.frame_after = frame.substr(frame_text_ + (text_.end - text_.begin));
 }
 
 StreamEnd ChatStreamMender::on_end(std::string& out) {
@@ -256,13 +233,12 @@ FrameFacts ChatStreamMender::on_done(std::string& out) {
     facts.done = true;
     if (content_) {
         // Seen: an answer that ends without any finish_reason. The upstream says it is done.
-        for (int64_t index = 0; index < kChoicesMax; index++) {
-            if ((open_ & bit(index)) != 0 && (finished_ & bit(index)) == 0) {
-                write_finish(index, map_finish("stop", index), out);
-                facts.content = true;
-                facts.finished = true;
-                facts.finish_reason = finish_;
-            }
+        for (uint64_t left = open_ & ~finished_; left != 0; left &= left - 1) {
+            const int64_t index = std::countr_zero(left);
+            write_finish(index, map_finish("stop", index), out);
+            facts.content = true;
+            facts.finished = true;
+            facts.finish_reason = finish_;
         }
     }
     done_ = true;
@@ -418,6 +394,7 @@ ChatStreamMender::Written ChatStreamMender::write_delta(const Tape& tape, const 
     bool first = (roles_ & bit(choice.index)) == 0;
     if (first) {
         out += R"("role":"assistant")";
+        plain_ = false;
     }
     size_t said = out.size();
     if (choice.delta != nullptr) {
@@ -447,6 +424,10 @@ void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Ch
         if (node.has_text() || node.is_array()) {
             append_whole(out, tape.whole(node));
             written.content = true;
+            ++texts_;
+            plain_ &= node.is_text();
+            text_ = {node.begin + 1, node.end - 1};
+            frame_text_ = out.size() - 1 - (text_.end - text_.begin);
         } else {
             written.anything |= first;
         }
@@ -456,6 +437,7 @@ void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Ch
             written.content = true;
         }
     } else if (key == "tool_calls") {
+        plain_ = false;
         size_t before = out.size();
         write_calls(tape, node, choice.index, out);
         written.content |= out.size() != before;

@@ -112,6 +112,12 @@ class ChatStreamMender final : public ReplyStream {
     std::string finish_;
     std::string usage_raw_;  // the upstream's last usage object
     std::optional<chat::Usage> usage_;
+    // Of the chunk being written: how many texts it has, where the last one stands in it and in
+    // what is written, and whether everything else in it may come again as it is.
+    size_t texts_ = 0;
+    json::Span text_;
+    size_t frame_text_ = 0;
+    bool plain_ = false;
     std::vector<const Node*> extra_;
     std::vector<Call> calls_;
     std::vector<std::string> warnings_;

@@ -111,6 +111,24 @@ void write_status_line(std::string& out, int status);
 // The value must hold no control byte: others are replaced by a space.
 void write_header(std::string& out, std::string_view name, std::string_view value);
 void write_chunk(std::string& out, std::string_view data);  // nothing for empty data
+// The line before a chunk of `size` bytes (not 0).
+class ChunkSize {
+  public:
+    explicit ChunkSize(size_t size) {
+        text_[kEnd - 2] = '\r';
+        text_[kEnd - 1] = '\n';
+        for (; size != 0; size >>= 4) {
+            text_[--begin_] = "0123456789abcdef"[size & 15];
+        }
+    }
+    [[nodiscard]] char* begin() { return text_ + begin_; }
+    [[nodiscard]] size_t size() const { return kEnd - begin_; }
+
+  private:
+    static constexpr size_t kEnd = 18;
+    char text_[kEnd];
+    size_t begin_ = kEnd - 2;
+};
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 [[nodiscard]] std::string_view reason_phrase(int status);
 

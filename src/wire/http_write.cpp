@@ -44,13 +44,8 @@ void write_chunk(std::string& out, std::string_view data) {
     if (data.empty()) {
         return;  // an empty chunk would end the body
     }
-    constexpr char kHex[] = "0123456789abcdef";
-    char size[16];
-    size_t at = sizeof size;
-    for (size_t n = data.size(); n != 0; n >>= 4) {
-        size[--at] = kHex[n & 15];
-    }
-    out.append(size + at, sizeof size - at).append("\r\n").append(data).append("\r\n");
+    ChunkSize size(data.size());
+    out.append(size.begin(), size.size()).append(data).append("\r\n");
 }
 
 std::string_view reason_phrase(int status) {

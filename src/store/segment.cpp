@@ -126,22 +126,40 @@ Segment::Segment(char* memory, size_t size, const SegmentContent& content)
 
 bool Segment::append(RowWriter& encoder, const ledger::SpendRecord& record,
                      const ledger::Trace& trace) {
-    char* const rows = memory_ + sizeof(SegmentHead);
-    const size_t check_at = check_place(size_, count_);
-    if (check_at < sizeof(SegmentHead) + used_) {
+    if (capacity() < used_) {
         return false;
     }
-    const size_t capacity = check_at - sizeof(SegmentHead);
-    const size_t written = encoder.write(rows, used_, capacity, record, trace);
-    if (written == 0) {
-        return false;
+    const size_t written =
+        encoder.write(memory_ + sizeof(SegmentHead), used_, capacity(), record, trace);
+    if (written != 0) {
+        publish_row(written);
     }
-    const Check check = check_of(name_, used_, {rows + used_, written});
-    std::memcpy(memory_ + check_at, &check, sizeof check);
-    used_ += written;
+    return written != 0;
+}
+
+void Segment::append_rows(std::string_view rows) {
+    RowReader reader(rows);
+    for (size_t at = 0; reader.next(); at = reader.position()) {
+        const std::string_view row = rows.substr(at, reader.position() - at);
+        if (capacity() < used_ + row.size()) {
+            return;
+        }
+        std::memcpy(memory_ + sizeof(SegmentHead) + used_, row.data(), row.size());
+        publish_row(row.size());
+    }
+}
+
+size_t Segment::capacity() const {
+    const size_t taken = sizeof(SegmentHead) + static_cast<size_t>(count_ + 1) * sizeof(Check);
+    return taken < size_ ? size_ - taken : 0;
+}
+
+void Segment::publish_row(size_t size) {
+    const Check check = check_of(name_, used_, {memory_ + sizeof(SegmentHead) + used_, size});
+    std::memcpy(memory_ + check_place(size_, count_), &check, sizeof check);
+    used_ += size;
     ++count_;
     publish(head_of(memory_).published, used_);
-    return true;
 }
 
 void Segment::clear() {

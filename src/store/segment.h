@@ -75,6 +75,8 @@ class Segment {
     // is this segment's alone since it was begun.
     [[nodiscard]] bool append(RowWriter& encoder, const ledger::SpendRecord& record,
                               const ledger::Trace& trace);
+    // The same for rows that stand in a buffer of their own, as far as they fit and are whole.
+    void append_rows(std::string_view rows);
     // Forgets the rows: nobody needs to read them again.
     void clear();
 
@@ -85,6 +87,9 @@ class Segment {
     [[nodiscard]] const char* memory() const { return memory_; }
 
   private:
+    // Where rows must end so that one more has a check.
+    [[nodiscard]] size_t capacity() const;
+    void publish_row(size_t size);
     void swap(Segment& other) noexcept;
 
     char* memory_ = nullptr;

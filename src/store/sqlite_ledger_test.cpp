@@ -384,6 +384,30 @@ TEST_CASE("a damaged journal is left behind") {
     CHECK(count_of(*ledger) == 50);
 }
 
+// Guarantee: a kill between the commit and the moment the journal forgets doubles nothing, however
+// often the journal is read again.
+TEST_CASE("a journal that is saved already is not saved again") {
+    const TempDir dir;
+    SqliteOptions options;
+    options.commit_delay = milliseconds(3'600'000);
+    {
+        const auto ledger = open_ledger(dir, options);
+        append_many(*ledger, "first-", 2);
+        ledger->flush();
+        append_many(*ledger, "id-", 3);
+        std::filesystem::copy_file(dir.file("ledger.journal"), dir.file("before"));
+    }
+    for (int again = 0; again < 3; ++again) {
+        std::filesystem::copy_file(dir.file("before"), dir.file("ledger.journal"),
+                                   std::filesystem::copy_options::overwrite_existing);
+        CHECK(find_last_entries(dir.path(), 100)->size() == 5);
+        const auto ledger = open_ledger(dir, options);
+        CHECK(ledger->stats().waiting == 0);
+        ledger->flush();
+        CHECK(count_of(*ledger) == 5);
+    }
+}
+
 // Guarantee: what the journal holds comes into a new database too, when the old one was damaged.
 TEST_CASE("the journal outlives its database") {
     const TempDir dir;

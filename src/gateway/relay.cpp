@@ -748,7 +748,7 @@ net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
     options.id = "chatcmpl-" + record_.request_id;
     options.created = record_.received_ms / 1000;
     options.include_usage = include_usage_;
-    const auto stream = protocols::make_chat_stream(t.prepared->api, options);
+    const auto stream = protocols::make_chat_stream(t.prepared->api, std::move(options));
     sse::Parser parser;
     std::string out;
     bool done = false;
@@ -871,6 +871,7 @@ net::Task<void> Call::end_stream(protocols::ReplyStream& stream, net::Exchange& 
     if (!co_await reply_.end(out)) {
         record_.status = ledger::Status::client_aborted;
     }
+    give_frames_back(out);
     // The rest of the upstream's body (usually its last chunk) frees the connection for reuse.
     const Mono until = now() + seconds(1);
     while (said_done) {

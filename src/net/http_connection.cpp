@@ -28,6 +28,7 @@ std::string_view date_line() {
     return {line, size};
 }
 
+constexpr size_t kFirstChunk = 1024;  // what usually goes with the head of a stream
 constexpr size_t kKeepBuffer = 4 << 10;
 
 std::string error_body(int status, std::string_view reason) {
@@ -488,6 +489,7 @@ void HttpResponder::begin(int status, std::string header_lines) {
         c.keep_alive_ = false;
     }
     c.out_.clear();
+    c.out_.reserve(header_lines.size() + kFirstChunk);
     c.append_head(c.out_, status, header_lines);
     c.out_ += c.chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n";
 }

@@ -14,6 +14,7 @@ namespace {
 
 using raw::append;
 using raw::append_whole;
+using raw::is;
 using raw::is_noise;
 using raw::write_int;
 
@@ -90,7 +91,8 @@ bool ChatStreamMender::write_like_last(std::string_view data, std::string& out) 
     const std::string_view text =
         data.substr(p.before.size(), data.size() - p.before.size() - p.after.size());
     const char* const end = text.data() + text.size();
-    if (bytes::find_string_special(text.data(), end) != end) {
+    // Searched for in all that follows: `after` begins with the quote that ends a plain text.
+    if (bytes::find_string_special(text.data(), data.data() + data.size()) != end) {
         // Escapes or other alphabets: it must still be one string, from quote to quote.
         const auto quoted = data.substr(p.before.size() - 1, text.size() + 2);
         if (!json::validate(quoted).ok()) {
@@ -143,25 +145,25 @@ ChatStreamMender::Chunk ChatStreamMender::read_chunk(const Tape& tape) {
             continue;
         }
         std::string_view key = tape.key(node);
-        if (key == "choices") {
+        if (is(key, "choices")) {
             chunk.choices = &node;
-        } else if (key == "id") {
+        } else if (is(key, "id")) {
             chunk.id = &node;
-        } else if (key == "created") {
+        } else if (is(key, "created")) {
             chunk.created = &node;
-        } else if (key == "model") {
+        } else if (is(key, "model")) {
             chunk.model = &node;
-        } else if (key == "object") {
+        } else if (is(key, "object")) {
             chunk.object = &node;
-        } else if (key == "usage") {
+        } else if (is(key, "usage")) {
             chunk.usage = &node;
-        } else if (key == "copilot_usage") {
+        } else if (is(key, "copilot_usage")) {
             chunk.copilot_usage = &node;
-        } else if (key == "error") {
+        } else if (is(key, "error")) {
             chunk.error = &node;
-        } else if (key == "message") {
+        } else if (is(key, "message")) {
             chunk.message = &node;
-        } else if (key == "type") {
+        } else if (is(key, "type")) {
             chunk.type = &node;
         } else if (!is_noise(key)) {
             extra_.push_back(&node);
@@ -292,13 +294,13 @@ ChatStreamMender::Choice ChatStreamMender::read_choice(const Tape& tape, const N
     const Node* message = nullptr;
     for (const Node& member : tape.children(node)) {
         std::string_view key = tape.key(member);
-        if (key == "index") {
+        if (is(key, "index")) {
             choice.index = std::clamp<int64_t>(tape.integer(member, 0), 0, kChoicesMax - 1);
-        } else if (key == "delta" && member.is_object()) {
+        } else if (is(key, "delta") && member.is_object()) {
             choice.delta = &member;
-        } else if (key == "message" && member.is_object()) {
+        } else if (is(key, "message") && member.is_object()) {
             message = &member;
-        } else if (key == "finish_reason") {
+        } else if (is(key, "finish_reason")) {
             choice.finish_reason = tape.inside(member);
         }
     }
@@ -369,8 +371,8 @@ void ChatStreamMender::write_choice(const Tape& tape, const Node& node, bool def
     out += '}';
     for (const Node& member : tape.children(node)) {
         std::string_view key = tape.key(member);
-        if (key != "index" && key != "delta" && key != "message" && key != "finish_reason" &&
-            !member.is_null() && !is_noise(key)) {
+        if (!is(key, "index") && !is(key, "delta") && !is(key, "message") &&
+            !is(key, "finish_reason") && !member.is_null() && !is_noise(key)) {
             out += ',';
             out += tape.whole(member);
         }
@@ -418,9 +420,9 @@ void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Ch
     if (node.is_null()) {
         return;
     }
-    if (key == "role") {
+    if (is(key, "role")) {
         written.anything |= first;
-    } else if (key == "content" || key == "refusal") {
+    } else if (is(key, "content") || is(key, "refusal")) {
         if (node.has_text() || node.is_array()) {
             append_whole(out, tape.whole(node));
             written.content = true;
@@ -431,17 +433,17 @@ void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Ch
         } else {
             written.anything |= first;
         }
-    } else if (key == "reasoning_text" || key == "reasoning_content") {
+    } else if (is(key, "reasoning_text") || is(key, "reasoning_content")) {
         if (node.has_text()) {
             append(out, "reasoning_content", tape.raw(node));
             written.content = true;
         }
-    } else if (key == "tool_calls") {
+    } else if (is(key, "tool_calls")) {
         plain_ = false;
         size_t before = out.size();
         write_calls(tape, node, choice.index, out);
         written.content |= out.size() != before;
-    } else if (key == "annotations") {
+    } else if (is(key, "annotations")) {
         if (node.is_array() && !tape.children(node).empty()) {
             append_whole(out, tape.whole(node));
             written.anything = true;

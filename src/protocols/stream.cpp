@@ -35,14 +35,14 @@ std::string_view api_path(Api api) {
     return "/chat/completions";
 }
 
-std::unique_ptr<ReplyStream> make_chat_stream(Api upstream, const StreamOptions& options) {
+std::unique_ptr<ReplyStream> make_chat_stream(Api upstream, StreamOptions options) {
     switch (upstream) {
         case Api::chat:
-            return std::make_unique<ChatStreamMender>(options);
+            return std::make_unique<ChatStreamMender>(std::move(options));
         case Api::responses:
-            return std::make_unique<TranslatedStream>(make_responses_reader(), options);
+            return std::make_unique<TranslatedStream>(make_responses_reader(), std::move(options));
         case Api::messages:
-            return std::make_unique<TranslatedStream>(make_messages_reader(), options);
+            return std::make_unique<TranslatedStream>(make_messages_reader(), std::move(options));
         case Api::embeddings:
             return nullptr;
     }

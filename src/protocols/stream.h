@@ -86,7 +86,6 @@ class ReplyStream {
 
 // The stream of an upstream of any kind to a chat completions client. Not for Api::embeddings
 // (returns nullptr).
-[[nodiscard]] std::unique_ptr<ReplyStream> make_chat_stream(Api upstream,
-                                                            const StreamOptions& options);
+[[nodiscard]] std::unique_ptr<ReplyStream> make_chat_stream(Api upstream, StreamOptions options);
 
 }  // namespace belay::protocols

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <sys/random.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -68,20 +69,32 @@ uint64_t quick_random() {
 
 double quick_random_unit() { return static_cast<double>(quick_random() >> 11) * 0x1.0p-53; }
 
+namespace {
+
+// "00" to "ff".
+constexpr auto kHexPairs = [] {
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (size_t i = 0; i < 256; ++i) {
+        pairs[i] = {kHex[i >> 4], kHex[i & 15]};
+    }
+    return pairs;
+}();
+
+}  // namespace
+
 std::string random_uuid() {
     uint64_t words[2] = {quick_random(), quick_random()};
     unsigned char b[16];
     std::memcpy(b, words, sizeof b);
     b[6] = static_cast<unsigned char>((b[6] & 0x0F) | 0x40);  // version 4
     b[8] = static_cast<unsigned char>((b[8] & 0x3F) | 0x80);  // RFC 9562 variant
+    // Where byte i goes: four hyphens stand between them.
+    static constexpr unsigned char kAt[16] = {0,  2,  4,  6,  9,  11, 14, 16,
+                                              19, 21, 24, 26, 28, 30, 32, 34};
     std::string out(36, '-');
-    size_t at = 0;
+    char* const text = out.data();
     for (int i = 0; i < 16; ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            ++at;
-        }
-        out[at++] = kHex[b[i] >> 4];
-        out[at++] = kHex[b[i] & 15];
+        std::memcpy(text + kAt[i], &kHexPairs[b[i]], 2);
     }
     return out;
 }

@@ -985,20 +985,19 @@ const std::string& Call::fixed_lines(const Try& t) const {
 std::string Call::reply_lines(const Try& t, std::string_view content_type) const {
     const std::string& fixed = fixed_lines(t);
     const ledger::Attempt* tried = trace_.attempts.empty() ? nullptr : &trace_.attempts.back();
-    // The request id is the client's own text: written as every header value is.
-    std::string ids;
-    add_header(ids, "x-litellm-call-id", record_.request_id);
-    if (tried != nullptr) {
-        add_header(ids, "llm_provider-x-request-id", tried->upstream_request_id);
-    }
     constexpr size_t kOwn = 512;  // names and numbers of the lines below
-    Lines lines(fixed.size() + ids.size() + content_type.size() + kOwn);
+    Lines lines(fixed.size() + record_.request_id.size() + content_type.size() + kOwn +
+                (tried != nullptr ? tried->upstream_request_id.size() : 0));
     lines.line("Content-Type: ", content_type);
     if (content_type.starts_with("text/event-stream")) {
         lines.text("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n");
     }
     lines.text(fixed);
-    lines.text(ids);
+    // Both came in headers, which hold no control bytes.
+    lines.line("x-litellm-call-id: ", record_.request_id);
+    if (tried != nullptr && !tried->upstream_request_id.empty()) {
+        lines.line("llm_provider-x-request-id: ", tried->upstream_request_id);
+    }
     lines.number("x-litellm-attempted-retries: ", record_.attempted_retries);
     lines.number("x-litellm-attempted-fallbacks: ", t.step.fallback_depth);
     lines.number("x-litellm-max-retries: ", max_retries_);

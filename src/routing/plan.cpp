@@ -233,9 +233,7 @@ void flatten(const Table& table, const Match& match, std::vector<std::string>& o
 void PlanDeleter::operator()(Plan* plan) const { delete plan; }
 
 Result<PlanPtr> plan(std::shared_ptr<const Table> table, Query query) {
-    PlanPtr out(new Plan);
-    out->table = std::move(table);
-    out->query = std::move(query);
+    PlanPtr out(new Plan{.table = std::move(table), .query = std::move(query)});
     auto asked = resolve_kept(out->table, out->query.model);
     if (asked == nullptr) {
         return unknown_model(out->query);

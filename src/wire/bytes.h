@@ -18,7 +18,7 @@ inline const char* find_string_special(const char* p, const char* end) {
     const __m128i quote = _mm_set1_epi8('"');
     const __m128i escape = _mm_set1_epi8('\\');
     const __m128i space = _mm_set1_epi8(' ');
-    for (; end - p >= 16; p += 16) {
+    for (auto blocks = (end - p) / 16; blocks > 0; --blocks, p += 16) {
         const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         // Signed: bytes of 0x80 and above are negative, so one comparison finds them and controls.
         const __m128i odd =
@@ -40,7 +40,7 @@ inline const char* find_either(const char* p, const char* end, char a, char b) {
 #if defined(__SSE2__)
     const __m128i va = _mm_set1_epi8(a);
     const __m128i vb = _mm_set1_epi8(b);
-    for (; end - p >= 16; p += 16) {
+    for (auto blocks = (end - p) / 16; blocks > 0; --blocks, p += 16) {
         const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const int mask =
             _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, va), _mm_cmpeq_epi8(v, vb)));
@@ -63,7 +63,7 @@ inline const char* skip_name(const char* p, const char* end) {
         return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8(static_cast<char>(least - 1))),
                              _mm_cmplt_epi8(v, _mm_set1_epi8(static_cast<char>(most + 1))));
     };
-    for (; end - p >= 16; p += 16) {
+    for (auto blocks = (end - p) / 16; blocks > 0; --blocks, p += 16) {
         const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const __m128i letter = between(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 'z');
         const __m128i other =
@@ -78,6 +78,27 @@ inline const char* skip_name(const char* p, const char* end) {
     return p;
 }
 
+// The first byte that no request target holds: white space, a control byte, DEL, one of 0x80 and
+// above, or '#'; `end` when there is none.
+inline const char* find_target_end(const char* p, const char* end) {
+#if defined(__SSE2__)
+    for (auto blocks = (end - p) / 16; blocks > 0; --blocks, p += 16) {
+        const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        // Signed: bytes of 0x80 and above are negative.
+        const __m128i other = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ' + 1)),
+                                           _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F)),
+                                                        _mm_cmpeq_epi8(v, _mm_set1_epi8('#'))));
+        if (const int mask = _mm_movemask_epi8(other); mask != 0) {
+            return p + __builtin_ctz(static_cast<unsigned>(mask));
+        }
+    }
+#endif
+    while (p != end && static_cast<signed char>(*p) > ' ' && *p != 0x7F && *p != '#') {
+        ++p;
+    }
+    return p;
+}
+
 // The first of '"' '[' ']' '{' '}', or `end`.
 inline const char* find_structure(const char* p, const char* end) {
 #if defined(__SSE2__)
@@ -85,7 +106,7 @@ inline const char* find_structure(const char* p, const char* end) {
     const __m128i bit = _mm_set1_epi8(0x20);
     const __m128i open = _mm_set1_epi8('{');
     const __m128i close = _mm_set1_epi8('}');
-    for (; end - p >= 16; p += 16) {
+    for (auto blocks = (end - p) / 16; blocks > 0; --blocks, p += 16) {
         const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const __m128i folded = _mm_or_si128(v, bit);  // '[' becomes '{', ']' becomes '}'
         const int mask = _mm_movemask_epi8(_mm_or_si128(
@@ -108,7 +129,7 @@ inline const char* find_control(const char* p, const char* end) {
 #if defined(__SSE2__)
     const __m128i top = _mm_set1_epi8(0x1F);
     const __m128i del = _mm_set1_epi8(0x7F);
-    for (; end - p >= 16; p += 16) {
+    for (auto blocks = (end - p) / 16; blocks > 0; --blocks, p += 16) {
         const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, top), v);
         const int mask = _mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(v, del)));
@@ -135,7 +156,7 @@ inline const char* skip_json_space(const char* p, const char* end) {
     }
     --p;
 #if defined(__SSE2__)
-    for (; end - p >= 16; p += 16) {
+    for (auto blocks = (end - p) / 16; blocks > 0; --blocks, p += 16) {
         const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const __m128i blank = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(' ')),
                                                         _mm_cmpeq_epi8(v, _mm_set1_epi8('\n'))),

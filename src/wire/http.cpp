@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "wire/bytes.h"
 
@@ -13,6 +14,7 @@ namespace belay::http {
 namespace {
 
 constexpr size_t kMethodMax = 32;
+constexpr size_t kUsualHeaders = 16;  // room made at once
 
 // tchar of RFC 9110 §5.6.2.
 constexpr std::array<bool, 256> make_token_table() {
@@ -31,13 +33,42 @@ constexpr std::array<bool, 256> make_token_table() {
 }
 constexpr auto kToken = make_token_table();
 
+// What a host's name or address is made of.
+constexpr std::array<bool, 256> make_host_table() {
+    std::array<bool, 256> table = kToken;
+    for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '^', '`', '|', '~'}) {
+        table[static_cast<size_t>(c)] = false;
+    }
+    return table;
+}
+constexpr auto kHostByte = make_host_table();
+
 bool is_token(char c) { return kToken[static_cast<unsigned char>(c)]; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_visible(char c) { return c > ' ' && static_cast<unsigned char>(c) < 0x7F; }
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
+uint64_t load8(const char* p) {
+    uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    return word;
+}
+
+// lower() of eight bytes at once.
+uint64_t lower8(uint64_t word) {
+    constexpr uint64_t kOnes = 0x0101010101010101;
+    constexpr uint64_t kTops = 0x80 * kOnes;
+    const uint64_t low = word & ~kTops;
+    const uint64_t from_a = low + (0x80 - 'A') * kOnes;  // top bit: 'A' or above
+    const uint64_t past_z = low + (0x7F - 'Z') * kOnes;  // top bit: above 'Z'
+    return word | ((from_a & ~past_z & ~word & kTops) >> 2);
+}
+
 std::string_view trim(std::string_view text) {
+    // As nearly everyone writes it: one blank, then the value.
+    if (text.size() > 1 && text[0] == ' ' && !is_blank(text[1]) && !is_blank(text.back())) {
+        return text.substr(1);
+    }
     while (!text.empty() && is_blank(text.front())) {
         text.remove_prefix(1);
     }
@@ -65,9 +96,7 @@ bool valid_authority(std::string_view text) {
         }
         ++i;
     } else {
-        while (i < text.size() &&
-               (is_digit(text[i]) || (lower(text[i]) >= 'a' && lower(text[i]) <= 'z') ||
-                text[i] == '.' || text[i] == '-' || text[i] == '_')) {
+        while (i < text.size() && kHostByte[static_cast<unsigned char>(text[i])]) {
             ++i;
         }
         if (i == 0) {
@@ -124,6 +153,10 @@ class Parser {
         std::string_view coding;
     };
 
+    [[nodiscard]] std::string_view remaining() const {
+        return {p_, static_cast<size_t>(end_ - p_)};
+    }
+
     Parse bad(int status, std::string_view reason) {
         error_ = {status, reason};
         return Parse::bad;
@@ -137,6 +170,13 @@ class Parser {
     }
 
     Parse method() {
+        for (const std::string_view usual : {"POST ", "GET "}) {
+            if (remaining().starts_with(usual)) {
+                head_.method = remaining().substr(0, usual.size() - 1);
+                p_ += usual.size();
+                return Parse::done;
+            }
+        }
         const char* const first = p_;
         while (p_ != end_ && is_token(*p_)) {
             ++p_;
@@ -164,9 +204,7 @@ class Parser {
 
     Parse target() {
         const char* const first = p_;
-        while (p_ != end_ && is_visible(*p_) && *p_ != '#') {
-            ++p_;
-        }
+        p_ = bytes::find_target_end(p_, end_);
         const auto size = static_cast<size_t>(p_ - first);
         if (size > limits_.line) {
             return bad(414, "the request target is too long");
@@ -227,6 +265,11 @@ class Parser {
 
     // "HTTP/1." DIGIT
     Parse version() {
+        if (remaining().starts_with("HTTP/1.1")) {
+            head_.minor_version = 1;
+            p_ += 8;
+            return Parse::done;
+        }
         constexpr std::string_view kName = "HTTP/";
         for (size_t i = 0; i < kName.size(); ++i, ++p_) {
             if (p_ == end_) {
@@ -309,15 +352,38 @@ class Parser {
     }
 
     Parse fields() {
-        while (true) {
-            if (p_ != end_ && *p_ == '\r') {
-                const Parse state = line_end();
-                head_.size = static_cast<size_t>(p_ - begin_);
-                if (head_.size > limits_.total) {
-                    return bad(431, "the header is too large");
+        std::vector<Header>& headers = head_.headers;
+        if (headers.capacity() == 0) {
+            headers.reserve(kUsualHeaders);
+        }
+        const char* const end = end_;
+        const size_t room = limits_.count;
+        const size_t longest = limits_.line;
+        const char* p = p_;
+        while (p == end || *p != '\r') {
+            // The usual line is taken at once; whatever is odd about it, field() finds out.
+            const char* const first = p;
+            const char* const colon = bytes::skip_name(first, end);
+            if (colon != end && *colon == ':' && colon != first) {
+                const char* const stop = bytes::find_control(colon + 1, end);
+                if (end - stop >= 2 && stop[0] == '\r' && stop[1] == '\n' &&
+                    static_cast<size_t>(stop - first) <= longest &&
+                    static_cast<size_t>(stop + 2 - begin_) <= limits_.total &&
+                    headers.size() < room) {
+                    p = stop + 2;
+                    const std::string_view name(first, static_cast<size_t>(colon - first));
+                    headers.push_back(
+                        {name, trim({colon + 1, static_cast<size_t>(stop - colon - 1)})});
+                    if (!may_frame(name.size())) {
+                        continue;
+                    }
+                    if (const Parse state = classify(headers.back()); state != Parse::done) {
+                        return state;
+                    }
+                    continue;
                 }
-                return state;
             }
+            p_ = first;
             const Parse state = field();
             if (static_cast<size_t>(p_ - begin_) > limits_.total) {
                 return bad(431, "the header is too large");
@@ -325,10 +391,18 @@ class Parser {
             if (state != Parse::done) {
                 return state;
             }
+            p = p_;
         }
+        p_ = p;
+        const Parse state = line_end();
+        head_.size = static_cast<size_t>(p_ - begin_);
+        if (head_.size > limits_.total) {
+            return bad(431, "the header is too large");
+        }
+        return state;
     }
 
-    Parse field() {
+    [[gnu::noinline]] Parse field() {
         const char* const first = p_;
         p_ = bytes::skip_name(p_, end_);
         while (p_ != end_ && is_token(*p_)) {
@@ -365,8 +439,14 @@ class Parser {
         return classify(header);
     }
 
+    // Whether a field with a name of this length may be one that classify() knows.
+    static bool may_frame(size_t name_size) {
+        constexpr uint32_t kSizes = 1 << 4 | 1 << 6 | 1 << 10 | 1 << 14 | 1 << 17;
+        return name_size < 32 && (kSizes >> name_size & 1) != 0;
+    }
+
     // Notes the few fields that decide framing; the length tells most others apart at once.
-    Parse classify(const Header& header) {
+    [[gnu::noinline]] Parse classify(const Header& header) {
         switch (header.name.size()) {
             case 4:
                 if (iequals(header.name, "host")) {
@@ -531,10 +611,15 @@ size_t Head::count(std::string_view name) const {
 }
 
 void Head::clear() {
-    std::vector<Header> storage = std::move(headers);
-    storage.clear();
-    *this = Head();
-    headers = std::move(storage);
+    method = target = {};
+    status = 0;
+    minor_version = 1;
+    headers.clear();
+    body = BodyKind::none;
+    content_length = 0;
+    keep_alive = true;
+    expect_continue = false;
+    size = 0;
 }
 
 Parse parse_request(std::string_view buffer, const HeadLimits& limits, Head& head,
@@ -553,8 +638,16 @@ bool iequals(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) {
         return false;
     }
-    for (size_t i = 0; i < a.size(); ++i) {
-        if (lower(a[i]) != lower(b[i])) {
+    const char* p = a.data();
+    const char* q = b.data();
+    size_t left = a.size();
+    for (; left >= 8; left -= 8, p += 8, q += 8) {
+        if (const uint64_t x = load8(p), y = load8(q); x != y && lower8(x) != lower8(y)) {
+            return false;
+        }
+    }
+    for (; left != 0; --left) {
+        if (lower(*p++) != lower(*q++)) {
             return false;
         }
     }

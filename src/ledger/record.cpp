@@ -48,8 +48,8 @@ Initiator parse_initiator(std::string_view name) {
 void SpendRecord::clear() {
     for (std::string* text :
          {&request_id, &asked, &model_group, &deployment_id, &provider, &upstream_model, &api_base,
-          &error_code, &error_message, &key_fingerprint, &key_alias, &user, &end_user, &session_id,
-          &user_agent, &fallback_reason, &upstream_request_id}) {
+          &error_code, &error_message, &key_fingerprint, &key_alias, &user, &team, &organization,
+          &end_user, &session_id, &user_agent, &fallback_reason, &upstream_request_id}) {
         text->clear();
     }
     tags.clear();

@@ -76,6 +76,8 @@ struct SpendRecord {
     std::string key_fingerprint;  // never the key
     std::string key_alias;
     std::string user;      // internal user of the key
+    std::string team;      // of the key
+    std::string organization;
     std::string end_user;  // as the caller stated it
     std::string session_id;
     std::string user_agent;  // product only: "claude-cli/2.1"

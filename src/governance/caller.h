@@ -1,0 +1,69 @@
+#pragma once
+// Who a request comes from, with all that is decided about it beforehand: immutable, shared by the
+// requests of one key until a management write makes another. Looking at one costs no lock.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "governance/limits.h"
+#include "wire/json.h"
+
+namespace belay::governance {
+
+// LiteLLM's user_role.
+enum class Role : uint8_t {
+    proxy_admin,
+    proxy_admin_viewer,
+    org_admin,
+    internal_user,
+    internal_user_viewer,
+    team,
+    customer,
+};
+[[nodiscard]] std::string_view role_name(Role role);
+[[nodiscard]] std::optional<Role> parse_role(std::string_view name);
+
+struct Caller {
+    bool is_master = false;  // the master key: an administrator without limits
+    std::string key_hash;    // "" for the master key
+    std::string key_name;    // "sk-...wxyz"
+    std::string key_alias;
+    std::string user_id, user_email, team_id, team_alias, organization_id;
+    Role role = Role::internal_user;
+    bool blocked = false;
+    bool team_blocked = false;
+    int64_t expires_ms = 0;  // 0 = never
+
+    // Which models may be asked for: `all_models`, else exactly these names and patterns ("x/*").
+    // Each list of key, team, user and organization that says something must allow the name.
+    struct ModelList {
+        ScopeKind whose = ScopeKind::key;
+        std::vector<std::string> names;
+    };
+    std::vector<ModelList> model_lists;                        // empty: every model
+    std::vector<std::pair<std::string, std::string>> aliases;  // asked name -> group
+    std::vector<std::string> allowed_routes;                   // empty: by role
+
+    // From the narrowest to the widest; those without limits are there too (spend is counted).
+    std::vector<Scope> scopes;
+    json::Value metadata;           // the key's, merged over the team's
+    std::vector<std::string> tags;  // of key and team, added to every request
+    std::string account;            // the Copilot sign-in this key is bound to; "" = the process's
+    std::optional<bool> store_prompts;  // the key's or team's own word
+    int64_t credits_floor = 0;  // nano-credits of the account's quota this key may not touch
+    bool allow_client_mock = false;
+
+    [[nodiscard]] bool is_admin() const { return is_master || role == Role::proxy_admin; }
+    [[nodiscard]] bool reads_all() const { return is_admin() || role == Role::proxy_admin_viewer; }
+};
+using CallerPtr = std::shared_ptr<const Caller>;
+
+// The list that forbids the model, or nothing.
+[[nodiscard]] const Caller::ModelList* forbids_model(const Caller& caller, std::string_view model,
+                                                     std::string_view resolved_group);
+
+}  // namespace belay::governance

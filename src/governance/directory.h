@@ -1,0 +1,72 @@
+#pragma once
+// All entities in memory, and who a presented key is. Reads never touch the store: known keys keep
+// working while it is away. One writer at a time changes it (admin/, after the store has taken the
+// change; the sync that reads other instances' changes); readers keep what they hold. Thread-safe.
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "governance/caller.h"
+#include "governance/entity.h"
+
+namespace belay::governance {
+
+class Directory {
+  public:
+    Directory();
+    ~Directory();
+
+    // Entities as the store gives them; deleted ones go away. Bumps generation() once.
+    void apply(const std::vector<Entity>& changed);
+    // Grows with every apply(): whoever keeps Callers drops them when it has changed.
+    [[nodiscard]] uint64_t generation() const {
+        return generation_.load(std::memory_order_acquire);
+    }
+    [[nodiscard]] int64_t version() const;  // the highest entity version seen
+
+    using EntityPtr = std::shared_ptr<const Entity>;
+    [[nodiscard]] EntityPtr find(EntityKind kind, std::string_view id) const;
+    // All of a kind by id; `keep` filters under the lock and must be cheap.
+    [[nodiscard]] std::vector<EntityPtr> list(
+        EntityKind kind, const std::function<bool(const Entity&)>& keep = {}) const;
+    [[nodiscard]] size_t count(EntityKind kind) const;
+    // By the values that are unique or asked for often.
+    [[nodiscard]] EntityPtr key_by_alias(std::string_view alias) const;
+    [[nodiscard]] EntityPtr user_by_email(std::string_view email) const;
+    [[nodiscard]] std::vector<EntityPtr> keys_of_user(std::string_view user) const;
+    [[nodiscard]] std::vector<EntityPtr> keys_of_team(std::string_view team) const;
+    [[nodiscard]] std::vector<EntityPtr> members_of_team(std::string_view team) const;
+    [[nodiscard]] std::vector<EntityPtr> teams_of_user(std::string_view user) const;
+
+    // The caller of a key by its hash; null when nobody has that key. Blocked and expired ones are
+    // returned: the refusal names the reason. Made once per key and generation.
+    [[nodiscard]] CallerPtr caller(std::string_view key_hash) const;
+    // A user without a key (a dashboard session).
+    [[nodiscard]] CallerPtr caller_of_user(std::string_view user) const;
+    // The end user's own scope, with the default budget for customers where it has none of its own;
+    // null when nothing limits it.
+    [[nodiscard]] std::shared_ptr<const Scope> customer(std::string_view id) const;
+    [[nodiscard]] std::shared_ptr<const Scope> tag(std::string_view name) const;
+
+    // From the configuration: litellm_settings.max_budget and its window (the global scope),
+    // max_end_user_budget(_id), the time zone, default_internal_user_params.
+    struct Defaults {
+        Limits global;
+        std::string customer_budget_id;
+        std::optional<BudgetWindow> customer_budget;
+        std::string zone = "UTC";
+    };
+    void set_defaults(Defaults defaults);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+    std::atomic<uint64_t> generation_{1};
+};
+
+}  // namespace belay::governance

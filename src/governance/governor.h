@@ -1,0 +1,115 @@
+#pragma once
+// Budgets and limits at work: one atomic check-and-reserve over all scopes of a request before its
+// first upstream byte, one settlement after its last. Never above a budget however many requests
+// run at once; no reservation outlives its request. Thread-safe; nothing here waits.
+//
+//   Result<Reservation> r = governor.reserve(ask);   // refused: Kind::budget_exhausted or
+//   rate_limited
+//   ... attempts ...
+//   r->settle(cost, tokens, premium);                // or its destructor: released, nothing
+//   charged
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "governance/caller.h"
+
+namespace belay::governance {
+
+struct Ask {
+    const Caller& caller;
+    std::string_view model;           // the asked group, after aliases
+    const Scope* customer = nullptr;  // the request's end user, when known here
+    const std::vector<Scope>* tags = nullptr;
+    NanoCredits bound;   // the most that the request can cost; see `strict`
+    int64_t tokens = 0;  // the most it can take, prompt and output
+    int64_t premium_milli = 0;
+    bool free_model = false;  // both prices are explicitly 0: budgets do not apply
+    int64_t now_ms = 0;       // unix
+    Mono now{};
+};
+
+// Why a request was refused, for headers and texts; the Error's message is LiteLLM's.
+struct Refusal {
+    ScopeKind scope = ScopeKind::key;
+    std::string id;
+    std::string limit_type;  // "requests", "tokens", "max_parallel_requests", "budget"
+    int64_t limit = 0;
+    int64_t remaining = 0;
+    int64_t resets_at_ms = 0;
+};
+
+// What is left for the narrowest scope that has limits, after this request was counted.
+struct RateState {
+    std::optional<int64_t> limit_requests, remaining_requests, limit_tokens, remaining_tokens;
+    int64_t resets_in_ms = 0;
+};
+
+class Governor;
+
+class Reservation {
+  public:
+    Reservation() = default;
+    Reservation(Reservation&&) noexcept;
+    Reservation& operator=(Reservation&&) noexcept;
+    ~Reservation();  // gives back what was not settled
+    // Once; a second call does nothing.
+    void settle(NanoCredits cost, int64_t tokens, int64_t premium_milli);
+    // The money still held, for a meter that cuts a stream.
+    [[nodiscard]] NanoCredits held() const;
+    [[nodiscard]] const RateState& rates() const;
+    // The key's spend, this request's reservation left out.
+    [[nodiscard]] NanoCredits key_spend() const;
+    struct State;
+
+  private:
+    friend class Governor;
+    explicit Reservation(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+// Amounts spent, by scope: what a start reads from the ledger's sums and a reset sets to zero.
+struct Spent {
+    ScopeKind kind = ScopeKind::key;
+    std::string id;
+    std::string model;  // "" = all
+    NanoCredits amount;
+    int64_t premium_milli = 0;
+};
+
+class Governor {
+  public:
+    Governor();
+    ~Governor();
+    // `refusal` (may be null) is filled when it fails.
+    [[nodiscard]] Result<Reservation> reserve(const Ask& ask, Refusal* refusal = nullptr);
+    // Sets counters: at start, after an import, after a reset by an administrator.
+    void set_spent(const std::vector<Spent>& spent);
+    // A scope's spend now, settled only; reserved beside it.
+    struct Standing {
+        NanoCredits spent, reserved;
+        int64_t parallel = 0;
+    };
+    [[nodiscard]] Standing standing(ScopeKind kind, std::string_view id,
+                                    std::string_view model = {}) const;
+    // Windows that have ended begin anew; returns the scopes that were reset, for the store.
+    struct Reset {
+        ScopeKind kind;
+        std::string id;
+    };
+    [[nodiscard]] std::vector<Reset> reset_ended(int64_t now_ms);
+    // 422 (LiteLLM 1.104) or 429, by litellm_settings.budget_exceeded_status_code.
+    void set_zone(std::string_view iana);
+
+  private:
+    friend class Reservation;
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace belay::governance

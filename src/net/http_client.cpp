@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -42,11 +43,22 @@ int keep_session(SSL* ssl, SSL_SESSION* session) {
     return 1;  // the reference is ours now
 }
 
-void append_number(std::string& out, uint64_t n) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, n).ptr;
-    out.append(digits, static_cast<size_t>(end - digits));
-}
+// "Content-Length: n" and the end of the head.
+class ContentLength {
+  public:
+    explicit ContentLength(uint64_t n) {
+        kName.copy(text_, kName.size());
+        char* const end = std::to_chars(text_ + kName.size(), text_ + sizeof text_ - 4, n).ptr;
+        std::memcpy(end, "\r\n\r\n", 4);
+        size_ = static_cast<size_t>(end + 4 - text_);
+    }
+    [[nodiscard]] std::string_view lines() const { return {text_, size_}; }
+
+  private:
+    static constexpr std::string_view kName = "Content-Length: ";
+    char text_[kName.size() + 24];
+    size_t size_;
+};
 
 }  // namespace
 
@@ -124,8 +136,8 @@ struct HttpClient::Idle {
 };
 
 struct HttpClient::Pool {
-    Url url;                // origin only
-    std::string host_line;  // "Host: ...\r\n"
+    Url url;               // origin only
+    std::string head_end;  // " HTTP/1.1\r\nHost: ...\r\n": what follows every request's target
     SessionSlot session;
     std::vector<std::unique_ptr<Idle>> idle;   // newest last
     std::vector<std::unique_ptr<Idle>> spare;  // holders without a connection, for reuse
@@ -168,7 +180,7 @@ HttpClient::Pool& HttpClient::pool_for(const Url& url) {
     pool->url.tls = url.tls;
     pool->url.host = url.host;
     pool->url.port = url.port;
-    pool->host_line = "Host: " + url.host_header() + "\r\n";
+    pool->head_end = " HTTP/1.1\r\nHost: " + url.host_header() + "\r\n";
     pools_.push_back(std::move(pool));
     return *pools_.back();
 }
@@ -392,25 +404,12 @@ Task<Result<void>> Exchange::send(const Url& url, Request request, Mono deadline
         }
         conn_ = std::move(*connected);
     }
-    const bool copy_body = request.body.size() <= kInlineBody;
-    buffer_.clear();
-    buffer_.reserve(request.target.size() + request.header_lines.size() + url.host.size() + 96 +
-                    (copy_body ? request.body.size() : 0));
-    http::write_request_line(buffer_, request.method, request.target);
-    buffer_ += pool_->host_line;
-    buffer_ += request.header_lines;
-    if (!request.body.empty() || request.method == "POST") {
-        buffer_ += "Content-Length: ";
-        append_number(buffer_, request.body.size());
-        buffer_ += "\r\n";
-    }
-    buffer_ += "\r\n";
-    if (copy_body) {
-        buffer_ += request.body;
-    }
-    Wake sent = co_await conn_->write_all(buffer_, deadline);
-    if (sent == Wake::ready && !copy_body) {
-        sent = co_await conn_->write_all(request.body, deadline);
+    Wake sent = Wake::ready;
+    if (std::string_view body; !write_now(request, body)) {
+        sent = co_await conn_->write_all(buffer_, deadline);
+        if (sent == Wake::ready && !body.empty()) {
+            sent = co_await conn_->write_all(body, deadline);
+        }
     }
     if (sent == Wake::timeout) {
         finish(false);
@@ -422,12 +421,7 @@ Task<Result<void>> Exchange::send(const Url& url, Request request, Mono deadline
         co_return broken("the upstream closed the connection", true);
     }
     buffer_.clear();
-    co_return co_await receive_head(request.method, deadline);
-}
-
-Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline) {
     first_byte_at_ = Mono{};
-    http::ParseError error;
     head_.headers.reserve(24);  // grown once: upstreams send a dozen or two
     while (true) {
         const ssize_t n = conn_->read_if_ready(client_.loop_.scratch(), Loop::kScratch);
@@ -451,15 +445,8 @@ Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline
             first_byte_at_ = client_.loop_.now();
         }
         buffer_.append(client_.loop_.scratch(), static_cast<size_t>(n));
-        auto parsed = http::Parse::incomplete;
-        while (true) {
-            parsed = http::parse_response(buffer_, client_.context_->options().head, method, head_,
-                                          error);
-            if (parsed != http::Parse::done || head_.status >= 200 || head_.status == 101) {
-                break;
-            }
-            buffer_.erase(0, head_.size);  // 100 Continue, 103 Early Hints
-        }
+        http::ParseError error;
+        const auto parsed = parse_head(request.method, error);
         if (parsed == http::Parse::incomplete) {
             continue;
         }
@@ -469,8 +456,68 @@ Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline
                                      "the upstream's answer is not valid HTTP",
                                      std::string(error.reason));
         }
-        break;
+        co_return begin_body();
     }
+}
+
+// Writes the request piece by piece, without laying it out first. What the socket did not take is
+// left in buffer_ and, of a large body, in `rest`.
+bool Exchange::write_now(const Request& request, std::string_view& rest) {
+    const bool sized = !request.body.empty() || request.method == "POST";
+    std::string_view body = request.body;
+    ContentLength length(body.size());
+    const std::array<std::string_view, 6> head = {
+        request.method,       " ",
+        request.target,       pool_->head_end,
+        request.header_lines, sized ? length.lines() : std::string_view("\r\n")};
+    size_t taken = 0;
+    if (!conn_->is_tls()) {
+        std::array<iovec, head.size() + 1> parts;
+        size_t whole = body.size();
+        for (size_t i = 0; i < head.size(); ++i) {
+            parts[i] = {const_cast<char*>(head[i].data()), head[i].size()};
+            whole += head[i].size();
+        }
+        parts.back() = {const_cast<char*>(body.data()), body.size()};
+        taken =
+            static_cast<size_t>(std::max<ssize_t>(0, conn_->try_write(parts.data(), parts.size())));
+        if (taken == whole) {
+            return true;
+        }
+    }
+    buffer_.clear();
+    size_t size = 0;
+    for (const std::string_view part : head) {
+        size += part.size();
+    }
+    const bool copy_body = body.size() <= kInlineBody;
+    buffer_.reserve(size + (copy_body ? body.size() : 0));
+    for (const std::string_view part : head) {
+        buffer_ += part;
+    }
+    if (copy_body) {
+        buffer_ += std::exchange(body, {});
+    }
+    const size_t of_buffer = std::min(taken, buffer_.size());
+    buffer_.erase(0, of_buffer);
+    body.remove_prefix(taken - of_buffer);
+    rest = body;
+    return false;
+}
+
+// The head of the reply, behind any interim ones.
+http::Parse Exchange::parse_head(std::string_view method, http::ParseError& error) {
+    while (true) {
+        const auto parsed =
+            http::parse_response(buffer_, client_.context_->options().head, method, head_, error);
+        if (parsed != http::Parse::done || head_.status >= 200 || head_.status == 101) {
+            return parsed;
+        }
+        buffer_.erase(0, head_.size);  // 100 Continue, 103 Early Hints
+    }
+}
+
+Result<void> Exchange::begin_body() {
     leftover_ = head_.size;
     chunks_.reset();
     left_ = head_.content_length;
@@ -484,11 +531,11 @@ Task<Result<void>> Exchange::receive_head(std::string_view method, Mono deadline
             inflater_ = std::make_unique<Inflater>();
         } else {
             finish(false);
-            co_return upstream_error(Kind::upstream_malformed,
-                                     "the upstream used a content coding that was not asked for");
+            return upstream_error(Kind::upstream_malformed,
+                                  "the upstream used a content coding that was not asked for");
         }
     }
-    co_return Result<void>();
+    return {};
 }
 
 // Body bytes out of raw ones, moved together in place: the result is one view into `data`.

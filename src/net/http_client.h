@@ -125,7 +125,9 @@ class Exchange {
     [[nodiscard]] bool cancelled() const { return cancelled_; }
 
   private:
-    Task<Result<void>> receive_head(std::string_view method, Mono deadline);
+    [[nodiscard]] bool write_now(const Request& request, std::string_view& rest);
+    [[nodiscard]] http::Parse parse_head(std::string_view method, http::ParseError& error);
+    [[nodiscard]] Result<void> begin_body();
     [[nodiscard]] Result<std::string_view> decode(char* data, size_t size);
     [[nodiscard]] Error broken(std::string message, bool before_reply) const;
     void finish(bool reusable);

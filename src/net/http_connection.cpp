@@ -39,9 +39,18 @@ std::string error_body(int status, std::string_view reason) {
     return body;
 }
 
+// Empties it and gives its memory back.
+void release(std::string& buffer) {
+    if (buffer.capacity() > std::string().capacity()) {
+        std::string().swap(buffer);
+    } else {
+        buffer.clear();
+    }
+}
+
 void shrink(std::string& buffer) {
     if (buffer.capacity() > kKeepBuffer) {
-        std::string().swap(buffer);
+        release(buffer);
     } else {
         buffer.clear();
     }
@@ -71,11 +80,27 @@ void HttpConnection::close_if_idle() {
 }
 
 Task<void> HttpConnection::serve() {
+    Mono until{};
+    http::ParseError error;
     while (true) {
-        const Got got_head = co_await read_head();
+        const Got got_head = take_head(until, error);
+        if (got_head == Got::nothing) {
+            const Wake wake = co_await conn_.readable(until);
+            if (wake == Wake::ready) {
+                continue;
+            }
+            if (wake == Wake::timeout && !in_.empty()) {
+                co_await refuse(408, "the request head did not arrive in time");
+            }
+            break;
+        }
+        if (got_head == Got::refused) {
+            co_await refuse(error.status, error.reason);
+        }
         if (got_head != Got::yes) {
             break;
         }
+        until = Mono{};
         HttpRequest request;
         if (!is_admitted(request)) {
             const Got after = co_await answer_refusal();
@@ -201,48 +226,34 @@ Task<bool> HttpConnection::read_more(std::string& into, Mono until) {
     }
 }
 
-Task<HttpConnection::Got> HttpConnection::read_head() {
-    Mono until{};
-    http::ParseError error;
+// A head out of what has come; reads in place, as the common request arrives whole.
+HttpConnection::Got HttpConnection::take_head(Mono& until, http::ParseError& error) {
     while (true) {
         if (!in_.empty()) {
             const auto parsed = http::parse_request(in_, server_.limits_.head, head_, error);
             if (parsed == http::Parse::done) {
                 idle_ = false;
                 request_size_ = head_.size;
-                co_return Got::yes;
+                return Got::yes;
             }
             if (parsed == http::Parse::bad) {
-                co_await refuse(error.status, error.reason);
-                co_return Got::refused;
+                return Got::refused;
             }
         }
         if (in_.empty()) {
             idle_ = true;
             until = deadline(server_.limits_.idle_keep_alive);
-            std::string().swap(in_);
-            std::string().swap(out_);
-        } else if (idle_) {
+            release(in_);
+            release(out_);
+        } else if (idle_ || until == Mono{}) {
             idle_ = false;
             until = deadline(server_.limits_.header_time);
         }
-        // Read in place: the common request arrives whole.
         const ssize_t n = conn_.read_if_ready(loop_.scratch(), Loop::kScratch);
-        if (n > 0) {
-            in_.append(loop_.scratch(), static_cast<size_t>(n));
-            continue;
+        if (n <= 0) {
+            return n == Conn::kBlocked ? Got::nothing : Got::closed;
         }
-        if (n != Conn::kBlocked) {
-            co_return Got::closed;
-        }
-        const Wake wake = co_await conn_.readable(until);
-        if (wake == Wake::ready) {
-            continue;
-        }
-        if (wake == Wake::timeout && !in_.empty()) {
-            co_await refuse(408, "the request head did not arrive in time");
-        }
-        co_return Got::closed;
+        in_.append(loop_.scratch(), static_cast<size_t>(n));
     }
 }
 
@@ -421,22 +432,34 @@ void HttpConnection::append_chunk(std::string_view data) {
     }
 }
 
+// Writes what out_ holds. Usually the socket takes all of it at once and no coroutine is needed.
 Task<bool> HttpConnection::flush() {
     if (gone_) {
-        co_return false;
+        return Task<bool>::ready(false);
     }
     begun_ = true;
-    const Wake wake = co_await conn_.write_all(out_, deadline(server_.limits_.write_stall));
+    const ssize_t sent = conn_.try_write(out_);
+    if (sent == static_cast<ssize_t>(out_.size())) {
+        drop_output();
+        return Task<bool>::ready(true);
+    }
+    return flush_rest(sent > 0 ? static_cast<size_t>(sent) : 0);
+}
+
+Task<bool> HttpConnection::flush_rest(size_t sent) {
+    const Wake wake = co_await conn_.write_all(std::string_view(out_).substr(sent),
+                                               deadline(server_.limits_.write_stall));
+    drop_output();
+    gone_ = gone_ || wake != Wake::ready;
+    co_return !gone_;
+}
+
+void HttpConnection::drop_output() {
     if (out_.capacity() > kKeepBuffer || streaming_) {
-        std::string().swap(out_);
+        release(out_);
     } else {
         out_.clear();
     }
-    if (wake != Wake::ready) {
-        gone_ = true;
-        co_return false;
-    }
-    co_return true;
 }
 
 // --- HttpResponder
@@ -577,8 +600,8 @@ void HttpResponder::release_request() {
     c.head_.minor_version = minor;
     c.head_.method = head_only ? "HEAD" : "POST";
     c.request_size_ = 0;
-    std::string().swap(c.in_);
-    std::string().swap(c.body_);
+    release(c.in_);
+    release(c.body_);
 }
 
 Loop& HttpResponder::loop() { return connection_.loop_; }

@@ -28,11 +28,12 @@ class HttpConnection {
 
   private:
     friend class HttpResponder;
-    enum class Got : uint8_t { yes, closed, refused };
+    enum class Got : uint8_t { yes, nothing, closed, refused };
 
+    // What has come of the next request's head: nothing means wait until `until`.
+    [[nodiscard]] Got take_head(Mono& until, http::ParseError& error);
     // Rare paths are kept out of line: a coroutine that is inlined lays its frame into its
     // caller's, and serve()'s stays as long as the connection.
-    [[gnu::noinline]] Task<Got> read_head();
     [[nodiscard]] bool take_body(HttpRequest& request);
     [[gnu::noinline]] Task<Got> read_body(HttpRequest& request);
     [[gnu::noinline]] Task<Got> read_sized_body(HttpRequest& request);
@@ -52,6 +53,8 @@ class HttpConnection {
     void append_chunk(std::string_view data);
     void finish_request();
     Task<bool> flush();
+    [[gnu::noinline]] Task<bool> flush_rest(size_t sent);
+    void drop_output();
 
     HttpServer& server_;
     Loop& loop_;

@@ -123,14 +123,28 @@ struct World {
         co_await work;
         done.set_value();
     }
-    // Raw bytes in, everything until the server closes out.
-    [[nodiscard]] std::string raw(std::string_view bytes) const {
+    [[nodiscard]] int connected() const {
         const int fd = socket(AF_INET, SOCK_STREAM, 0);
         sockaddr_in at{};
         at.sin_family = AF_INET;
         at.sin_port = htons(port);
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         REQUIRE(connect(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+        return fd;
+    }
+    // What comes until it ends with `end`, or the connection does.
+    [[nodiscard]] static std::string read_until(int fd, std::string_view end) {
+        std::string got;
+        char buffer[4096];
+        ssize_t n;
+        while (!got.ends_with(end) && (n = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+            got.append(buffer, static_cast<size_t>(n));
+        }
+        return got;
+    }
+    // Raw bytes in, everything until the server closes out.
+    [[nodiscard]] std::string raw(std::string_view bytes) const {
+        const int fd = connected();
         REQUIRE(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
                 static_cast<ssize_t>(bytes.size()));
         std::string got;
@@ -255,6 +269,25 @@ TEST_CASE("pipelined requests are answered in order") {
     CHECK(three != std::string::npos);
     CHECK(one < two);
     CHECK(two < three);
+}
+
+// A request whose first bytes came with the one before it has the whole time for its head.
+TEST_CASE("a pipelined head may arrive in two parts") {
+    World world;
+    const int fd = world.connected();
+    const auto say = [fd](std::string_view bytes) {
+        REQUIRE(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(bytes.size()));
+    };
+    say("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nonePOST /b HT");
+    CHECK(World::read_until(fd, "one").ends_with("one"));
+    // The loop goes round many times before the rest comes.
+    world.run([](HttpClient& client) -> Task<void> {
+        co_await client.loop().sleep_until(client.loop().now() + milliseconds(30));
+    });
+    say("TP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\ntwo");
+    CHECK(World::read_until(fd, "two").find("200 OK") != std::string::npos);
+    ::close(fd);
 }
 
 TEST_CASE("framing doubts are refused and the connection closes") {

@@ -1,11 +1,13 @@
 #pragma once
 // Task<T>: a lazily started coroutine with one awaiter. A Task belongs to the loop on which it is
-// awaited. Destroying a suspended Task destroys its frame; whatever it waits for must have been
-// cancelled before (see loop.h). Exceptions do not cross: an escaping one ends the process.
+// awaited. A Task<bool> may also be born with its value, without a coroutine. Destroying a
+// suspended Task destroys its frame; whatever it waits for must have been cancelled before (see
+// loop.h). Exceptions do not cross: an escaping one ends the process.
 #include <coroutine>
 #include <cstdlib>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace belay::net {
@@ -22,6 +24,18 @@ struct FinalAwaiter {
         return self.promise().continuation ? self.promise().continuation : std::noop_coroutine();
     }
     void await_resume() const noexcept {}
+};
+
+// The value a task was born with. Only bool is worth the space.
+template <class T>
+struct Early {
+    [[nodiscard]] static constexpr bool known() { return false; }
+};
+template <>
+struct Early<bool> {
+    bool value = false;
+    bool set = false;
+    [[nodiscard]] bool known() const { return set; }
 };
 
 struct PromiseBase {
@@ -57,25 +71,36 @@ class [[nodiscard]] Task {
 
     Task() = default;
     explicit Task(Handle handle) : handle_(handle) {}
-    Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+    Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})), value_(other.value_) {}
     Task& operator=(Task&& other) noexcept {
         if (this != &other) {
             destroy();
             handle_ = std::exchange(other.handle_, {});
+            value_ = other.value_;
         }
         return *this;
+    }
+    // A task that has ended already.
+    [[nodiscard]] static Task ready(bool value)
+        requires std::is_same_v<T, bool>
+    {
+        Task task;
+        task.value_ = {value, true};
+        return task;
     }
     Task(const Task&) = delete;
     Task& operator=(const Task&) = delete;
     ~Task() { destroy(); }
 
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    [[nodiscard]] bool await_ready() const noexcept { return value_.known(); }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
         handle_.promise().continuation = awaiter;
         return handle_;
     }
     T await_resume() {
-        if constexpr (!std::is_void_v<T>) {
+        if constexpr (std::is_same_v<T, bool>) {
+            return value_.known() ? value_.value : *handle_.promise().value;
+        } else if constexpr (!std::is_void_v<T>) {
             return std::move(*handle_.promise().value);
         }
     }
@@ -90,7 +115,9 @@ class [[nodiscard]] Task {
             handle_ = {};
         }
     }
+
     Handle handle_;
+    [[no_unique_address]] detail::Early<T> value_;
 };
 
 namespace detail {

@@ -42,6 +42,10 @@ struct Refusal {
     int64_t limit = 0;
     int64_t remaining = 0;
     int64_t resets_at_ms = 0;
+    // For "budget": the bound does not fit beside what is reserved, but would if that cost nothing.
+    bool could_fit_later = false;
+    // For "budget": the least that any refusing scope has left, reservations taken off.
+    NanoCredits money_left;
 };
 
 // What is left for the narrowest scope that has limits, after this request was counted.

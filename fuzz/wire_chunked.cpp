@@ -52,6 +52,16 @@ Read read(std::string_view text, std::string_view sizes) {
     return out;
 }
 
+// The same through pack(), all of the text in one buffer.
+Read read_packed(std::string_view text) {
+    ChunkedReader reader;
+    const std::unique_ptr<char[]> exact(new char[text.size()]);
+    text.copy(exact.get(), text.size());
+    const ChunkedReader::Packed packed = reader.pack(exact.get(), text.size());
+    require(packed.body <= packed.consumed && packed.consumed <= text.size());
+    return {packed.state, std::string(exact.get(), packed.body), packed.consumed};
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -61,6 +71,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Read whole = read(text, {});
     require(read(text, sizes) == whole);
     require(read(text, std::string_view("\0", 1)) == whole);
+    const Read packed = read_packed(text);
+    require(packed.state == whole.state && packed.body == whole.body);
+    require(packed.consumed == whole.consumed);
     if (whole.state == ChunkedReader::State::done) {
         const Read exact = read(text.substr(0, whole.consumed), sizes);
         require(exact == whole);

@@ -558,31 +558,16 @@ Result<std::string_view> Exchange::decode(char* data, size_t size) {
             break;
         }
         case http::BodyKind::chunked: {
-            size_t out = 0;
-            std::string_view raw(data, size);
-            while (!raw.empty()) {
-                const auto step = chunks_.feed(raw);
-                if (step.state == http::ChunkedReader::State::bad) {
-                    return upstream_error(Kind::upstream_malformed,
-                                          "the upstream's chunked body is malformed");
-                }
-                if (!step.data.empty()) {
-                    if (step.data.data() != data + out) {
-                        std::memmove(data + out, step.data.data(), step.data.size());
-                    }
-                    out += step.data.size();
-                }
-                raw.remove_prefix(step.consumed);
-                if (step.state == http::ChunkedReader::State::done) {
-                    ended_ = true;
-                    reusable_ = reusable_ && raw.empty();
-                    break;
-                }
-                if (step.consumed == 0) {
-                    break;
-                }
+            const auto packed = chunks_.pack(data, size);
+            if (packed.state == http::ChunkedReader::State::bad) {
+                return upstream_error(Kind::upstream_malformed,
+                                      "the upstream's chunked body is malformed");
             }
-            body = {data, out};
+            if (packed.state == http::ChunkedReader::State::done) {
+                ended_ = true;
+                reusable_ = reusable_ && packed.consumed == size;
+            }
+            body = {data, packed.body};
             break;
         }
     }

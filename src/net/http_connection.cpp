@@ -28,7 +28,7 @@ std::string_view date_line() {
     return {line, size};
 }
 
-constexpr size_t kFirstChunk = 1024;  // what usually goes with the head of a stream
+constexpr size_t kHeadRoom = 160;  // for what append_head() and its callers add
 constexpr size_t kKeepBuffer = 4 << 10;
 
 std::string error_body(int status, std::string_view reason) {
@@ -421,15 +421,32 @@ void HttpConnection::append_head(std::string& out, int status, std::string_view 
     }
 }
 
-void HttpConnection::append_chunk(std::string_view data) {
-    if (head_.method == "HEAD") {
-        return;
+// One chunk and what is written behind it, behind what out_ holds: to the socket at once, without a
+// copy. False when some of it is left in out_.
+bool HttpConnection::push_chunk(std::string_view data, std::string_view after) {
+    if (data.empty() || gone_ || head_.method == "HEAD") {
+        return false;
     }
-    if (chunked_) {
-        http::write_chunk(out_, data);
-    } else {
+    if (!chunked_) {
         out_ += data;
+        return false;
     }
+    begun_ = true;
+    http::ChunkSize size(data.size());
+    const iovec parts[] = {{out_.data(), out_.size()},
+                           {size.begin(), size.size()},
+                           {const_cast<char*>(data.data()), data.size()},
+                           {const_cast<char*>(after.data()), after.size()}};
+    const size_t whole = out_.size() + size.size() + data.size() + after.size();
+    const ssize_t sent = conn_.try_write(parts, std::size(parts));
+    if (sent == static_cast<ssize_t>(whole)) {
+        drop_output();
+        return true;
+    }
+    out_.reserve(whole);
+    out_.append(size.begin(), size.size()).append(data).append(after);
+    out_.erase(0, sent > 0 ? static_cast<size_t>(sent) : 0);
+    return false;
 }
 
 // Writes what out_ holds. Usually the socket takes all of it at once and no coroutine is needed.
@@ -490,7 +507,7 @@ Task<bool> HttpResponder::send_raw(int status, std::string_view header_lines,
     HttpConnection& c = connection_;
     c.answered_ = true;
     c.out_.clear();
-    c.out_.reserve(header_lines.size() + body.size() + 160);
+    c.out_.reserve(header_lines.size() + body.size() + kHeadRoom);
     c.append_head(c.out_, status, header_lines);
     if (status >= 200 && status != 204 && status != 304) {
         c.out_ += "Content-Length: ";
@@ -512,44 +529,32 @@ void HttpResponder::begin(int status, std::string header_lines) {
         c.keep_alive_ = false;
     }
     c.out_.clear();
-    c.out_.reserve(header_lines.size() + kFirstChunk);
+    c.out_.reserve(header_lines.size() + kHeadRoom);
     c.append_head(c.out_, status, header_lines);
     c.out_ += c.chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n";
 }
 
 Task<bool> HttpResponder::write(std::string_view data) {
-    connection_.append_chunk(data);
+    if (connection_.push_chunk(data, "\r\n")) {
+        return Task<bool>::ready(true);
+    }
     return connection_.flush();
 }
 
 bool HttpResponder::write_now(std::string_view data) {
-    HttpConnection& c = connection_;
-    if (!c.out_.empty() || !c.chunked_ || data.empty() || c.gone_ || c.head_.method == "HEAD") {
-        c.append_chunk(data);
-        return false;
-    }
-    c.begun_ = true;
-    http::ChunkSize size(data.size());
-    static char line_end[] = "\r\n";
-    const iovec parts[] = {
-        {size.begin(), size.size()}, {const_cast<char*>(data.data()), data.size()}, {line_end, 2}};
-    const size_t whole = size.size() + data.size() + 2;
-    const ssize_t sent = c.conn_.try_write(parts, std::size(parts));
-    if (sent == static_cast<ssize_t>(whole)) {
-        return true;
-    }
-    c.append_chunk(data);
-    c.out_.erase(0, sent > 0 ? static_cast<size_t>(sent) : 0);
-    return false;
+    return connection_.push_chunk(data, "\r\n");
 }
 
 Task<bool> HttpResponder::write_rest() { return connection_.flush(); }
 
 Task<bool> HttpResponder::end(std::string_view data) {
+    static constexpr std::string_view kEnd = "\r\n0\r\n\r\n";
     HttpConnection& c = connection_;
     c.answered_ = true;
-    c.append_chunk(data);
-    if (c.chunked_ && c.head_.method != "HEAD") {
+    if (c.push_chunk(data, kEnd)) {
+        return Task<bool>::ready(true);
+    }
+    if (data.empty() && c.chunked_ && c.head_.method != "HEAD") {
         c.out_ += http::kLastChunk;
     }
     return c.flush();

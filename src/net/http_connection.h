@@ -50,7 +50,7 @@ class HttpConnection {
     [[nodiscard]] bool reparse_head();
     [[nodiscard]] Mono deadline(milliseconds from_now) const { return loop_.now() + from_now; }
     void append_head(std::string& out, int status, std::string_view header_lines);
-    void append_chunk(std::string_view data);
+    [[nodiscard]] bool push_chunk(std::string_view data, std::string_view after);
     void finish_request();
     Task<bool> flush();
     [[gnu::noinline]] Task<bool> flush_rest(size_t sent);

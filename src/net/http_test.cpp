@@ -18,6 +18,8 @@ using namespace belay::net;
 
 namespace {
 
+constexpr size_t kFlood = 8 << 20;
+
 // Answers by path: /echo the body, /stream three chunks, /wait until the client is gone, /cut a
 // stream without its end.
 class TestHandler final : public HttpHandler {
@@ -42,6 +44,16 @@ class TestHandler final : public HttpHandler {
                 }
             }
             co_await reply.end();
+        } else if (request.path == "/flood") {
+            reply.begin(200, "Content-Type: text/plain\r\n");
+            const std::string part(kFlood, 'x');
+            if (!co_await reply.write(part)) {
+                co_return;
+            }
+            if (!reply.write_now(part)) {
+                co_await reply.write_rest();
+            }
+            co_await reply.end(part);
         } else if (request.path == "/cut") {
             reply.begin(200, "");
             co_await reply.write("half");
@@ -195,6 +207,21 @@ TEST_CASE("a stream's chunks arrive in order and its end is seen") {
         auto read = co_await exchange.read_all(got, 1000, soon(client));
         CHECK(read.ok());
         CHECK(got == "one two three");
+    });
+}
+
+// More than the socket takes at once: nothing is lost, doubled or out of place.
+TEST_CASE("a stream's large chunks arrive whole") {
+    World world;
+    world.run([&](HttpClient& client) -> Task<void> {
+        const Url url = world.url();
+        Exchange exchange(client);
+        auto sent = co_await exchange.send(url, {"GET", "/flood", "", ""}, soon(client));
+        CHECK(sent.ok());
+        std::string got;
+        auto read = co_await exchange.read_all(got, 4 * kFlood, soon(client));
+        CHECK(read.ok());
+        CHECK(got == std::string(3 * kFlood, 'x'));
     });
 }
 

@@ -202,7 +202,7 @@ inline int utf8_length(const char* at, const char* end) {
     return overlong || beyond ? 0 : 4;
 }
 
-inline int hex_digit(char c) {
+constexpr int hex_digit(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }

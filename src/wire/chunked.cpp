@@ -3,6 +3,8 @@
 // last-chunk   = 1*8"0" [ ";" extension ] CRLF
 // trailer      = *( name ":" value CRLF ), checked for its shape and dropped
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "wire/bytes.h"
 #include "wire/http.h"
@@ -10,9 +12,19 @@
 namespace belay::http {
 namespace {
 
-constexpr int kSizeDigitsMax = 8;
+constexpr uint32_t kSizeDigitsMax = 8;
 constexpr uint32_t kExtensionMax = 256;
 constexpr uint32_t kTrailerMax = 8 << 10;
+
+// The value of a hexadecimal digit, -1 for every other byte.
+constexpr std::array<int8_t, 256> make_hex_table() {
+    std::array<int8_t, 256> table{};
+    for (int c = 0; c < 256; ++c) {
+        table[static_cast<size_t>(c)] = static_cast<int8_t>(bytes::hex_digit(static_cast<char>(c)));
+    }
+    return table;
+}
+constexpr auto kHex = make_hex_table();
 
 bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
 
@@ -24,30 +36,48 @@ bool belongs_to_name(char c) { return c > ' ' && static_cast<unsigned char>(c) <
 // A chunk that lies whole in `in`, its line ends included: one step. Anything else is left to the
 // byte by byte reading.
 inline bool ChunkedReader::take_whole(std::string_view in, Step& step) const {
-    const char* p = in.data();
-    const char* const end = p + in.size();
-    uint64_t size = 0;
-    for (int digit = 0; p != end && (digit = bytes::hex_digit(*p)) >= 0; ++p) {
-        size = size * 16 + static_cast<uint64_t>(digit);
-        if (p - in.data() == kSizeDigitsMax) {
-            return false;
-        }
-    }
-    const auto left = static_cast<uint64_t>(end - p);
-    if (size == 0 || left < size + 4 || p[0] != '\r' || p[1] != '\n' || p[size + 2] != '\r' ||
-        p[size + 3] != '\n') {
+    if (phase_ != Phase::size || digits_ != 0) {
         return false;
     }
-    step.data = {p + 2, size};
-    step.consumed = static_cast<size_t>(p - in.data()) + size + 4;
+    const char* p = in.data();
+    const char* const end = p + std::min<size_t>(in.size(), kSizeDigitsMax + 1);
+    uint64_t size = 0;
+    for (int digit = 0; p != end && (digit = kHex[static_cast<unsigned char>(*p)]) >= 0; ++p) {
+        size = size * 16 + static_cast<uint64_t>(digit);
+    }
+    const auto digits = static_cast<size_t>(p - in.data());
+    if (size == 0 || digits > kSizeDigitsMax || in.size() - digits < size + 4 || p[0] != '\r' ||
+        p[1] != '\n' || p[size + 2] != '\r' || p[size + 3] != '\n') {
+        return false;
+    }
+    step.data = {p + 2, static_cast<size_t>(size)};
+    step.consumed = digits + static_cast<size_t>(size) + 4;
     return true;
 }
 
 ChunkedReader::Step ChunkedReader::feed(std::string_view in) {
-    if (Step whole; phase_ == Phase::size && digits_ == 0 && take_whole(in, whole)) {
+    if (Step whole; take_whole(in, whole)) {
         return whole;
     }
     return feed_bytes(in);
+}
+
+ChunkedReader::Packed ChunkedReader::pack(char* data, size_t size) {
+    Packed packed;
+    while (packed.consumed != size && packed.state == State::more) {
+        const std::string_view in(data + packed.consumed, size - packed.consumed);
+        Step step;
+        if (!take_whole(in, step)) {
+            step = feed_bytes(in);
+        }
+        if (!step.data.empty() && step.data.data() != data + packed.body) {
+            std::memmove(data + packed.body, step.data.data(), step.data.size());
+        }
+        packed.body += step.data.size();
+        packed.consumed += step.consumed;
+        packed.state = step.state;
+    }
+    return packed;
 }
 
 ChunkedReader::Step ChunkedReader::feed_bytes(std::string_view in) {
@@ -57,7 +87,7 @@ ChunkedReader::Step ChunkedReader::feed_bytes(std::string_view in) {
         switch (phase_) {
             case Phase::size:
                 if (const int digit = bytes::hex_digit(c); digit >= 0) {
-                    if (++digits_ > static_cast<uint32_t>(kSizeDigitsMax)) {
+                    if (++digits_ > kSizeDigitsMax) {
                         return bad(i);
                     }
                     left_ = left_ * 16 + static_cast<uint64_t>(digit);

@@ -30,6 +30,20 @@ Read read(std::string_view text, size_t step) {
     return out;
 }
 
+// The same through pack(), each piece in a buffer of its own.
+Read read_packed(std::string_view text, size_t step) {
+    ChunkedReader reader;
+    Read out;
+    for (size_t at = 0; at < text.size() && out.state == ChunkedReader::State::more; at += step) {
+        std::string piece(text.substr(at, step));
+        const ChunkedReader::Packed packed = reader.pack(piece.data(), piece.size());
+        out.state = packed.state;
+        out.body.append(piece, 0, packed.body);
+        out.consumed += packed.consumed;
+    }
+    return out;
+}
+
 }  // namespace
 
 // Any split of the bytes gives the same body, and bytes behind the end are not touched.
@@ -54,6 +68,7 @@ TEST_CASE("chunked bodies") {
             CHECK(r.state == ChunkedReader::State::done);
             CHECK(r.body == c.body);
             CHECK(r.consumed == text.size() - c.rest);
+            CHECK(read_packed(text, step) == r);
         }
     }
 }
@@ -93,6 +108,7 @@ TEST_CASE("chunked bodies that are refused") {
         CAPTURE(text);
         for (size_t step = 1; step <= text.size(); ++step) {
             CHECK(read(text, step).state == ChunkedReader::State::bad);
+            CHECK(read_packed(text, step).state == ChunkedReader::State::bad);
         }
     }
     CHECK(read("1;" + std::string(256, 'e') + "\r\n", 7).state == ChunkedReader::State::more);

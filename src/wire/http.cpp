@@ -54,6 +54,12 @@ uint64_t load8(const char* p) {
     return word;
 }
 
+uint64_t load4(const char* p) {
+    uint32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return word;
+}
+
 // lower() of eight bytes at once.
 uint64_t lower8(uint64_t word) {
     constexpr uint64_t kOnes = 0x0101010101010101;
@@ -63,6 +69,8 @@ uint64_t lower8(uint64_t word) {
     const uint64_t past_z = low + (0x7F - 'Z') * kOnes;  // top bit: above 'Z'
     return word | ((from_a & ~past_z & ~word & kTops) >> 2);
 }
+
+bool same8(uint64_t a, uint64_t b) { return a == b || lower8(a) == lower8(b); }
 
 std::string_view trim(std::string_view text) {
     // As nearly everyone writes it: one blank, then the value.
@@ -641,10 +649,17 @@ bool iequals(std::string_view a, std::string_view b) {
     const char* p = a.data();
     const char* q = b.data();
     size_t left = a.size();
-    for (; left >= 8; left -= 8, p += 8, q += 8) {
-        if (const uint64_t x = load8(p), y = load8(q); x != y && lower8(x) != lower8(y)) {
-            return false;
+    if (left >= 8) {
+        // Eight at a time; the last eight may overlap those before.
+        for (; left > 8; left -= 8, p += 8, q += 8) {
+            if (!same8(load8(p), load8(q))) {
+                return false;
+            }
         }
+        return same8(load8(p + left - 8), load8(q + left - 8));
+    }
+    if (left >= 4) {
+        return same8(load4(p) << 32 | load4(p + left - 4), load4(q) << 32 | load4(q + left - 4));
     }
     for (; left != 0; --left) {
         if (lower(*p++) != lower(*q++)) {

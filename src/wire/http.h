@@ -79,6 +79,13 @@ class ChunkedReader {
         std::string_view data;  // into `in`
     };
     [[nodiscard]] Step feed(std::string_view in);
+    // The same for all of `data`: its body bytes are moved together at its front.
+    struct Packed {
+        State state = State::more;
+        size_t consumed = 0;
+        size_t body = 0;
+    };
+    [[nodiscard]] Packed pack(char* data, size_t size);
     void reset() { *this = ChunkedReader(); }
 
   private:

@@ -277,6 +277,27 @@ TEST_CASE("reuse") {
     CHECK_FALSE(head.expect_continue);
 }
 
+// Only the case of ASCII letters is passed over, at every length and place.
+TEST_CASE("names are compared without their case") {
+    const auto lowered = [](int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; };
+    for (size_t size = 1; size <= 20; ++size) {
+        for (size_t at = 0; at < size; ++at) {
+            for (int a = 0; a < 256; ++a) {
+                for (const int b : {a, a ^ 0x20, a ^ 0x80, a ^ 1}) {
+                    std::string one(size, 'k');
+                    std::string other(size, 'K');
+                    one[at] = static_cast<char>(a);
+                    other[at] = static_cast<char>(b);
+                    REQUIRE(iequals(one, other) == (lowered(a) == lowered(b)));
+                }
+            }
+        }
+    }
+    CHECK(iequals("", ""));
+    CHECK_FALSE(iequals("a", ""));
+    CHECK_FALSE(iequals("content-type", "content-typ"));
+}
+
 // Writers produce what the parser reads; control bytes cannot break out of a value.
 TEST_CASE("writers") {
     std::string out;

@@ -7,10 +7,18 @@
 #include "wire/sse.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "wire/bytes.h"
 
 namespace belay::sse {
+namespace {
+
+const char* find(const char* p, const char* end, char c) {
+    return static_cast<const char*>(std::memchr(p, c, static_cast<size_t>(end - p)));
+}
+
+}  // namespace
 
 Result<void> Parser::feed(std::string_view bytes) {
     if (failed_) {
@@ -23,13 +31,57 @@ Result<void> Parser::feed(std::string_view bytes) {
     return {};
 }
 
+// Bytes without a CR are searched for one once and not for each event.
+inline void Parser::find_cr() {
+    if (cr_ <= pos_) {
+        cr_ = std::min(chunk_.find('\r', pos_), chunk_.size());
+    }
+}
+
+// [ "event: " name LF ] "data: " data LF LF, all of it at hand and without a CR. Anything else is
+// left as it is.
+[[gnu::always_inline]] inline bool Parser::next_plain(Event& event) {
+    constexpr ptrdiff_t kLeast = 8;  // "data: " LF LF
+    if (!between_events() || failed_ || pos_ == chunk_.size()) {
+        return false;
+    }
+    find_cr();
+    const char* const first = chunk_.data() + pos_;
+    const char* const end = chunk_.data() + cr_;
+    const char* p = first;
+    std::string_view name;
+    if (end - p >= kLeast && std::memcmp(p, "event: ", 7) == 0) {
+        const char* const stop = find(p, end, '\n');
+        if (stop == nullptr) {
+            return false;
+        }
+        name = {p + 7, static_cast<size_t>(stop - p - 7)};
+        p = stop + 1;
+    }
+    if (end - p < kLeast || std::memcmp(p, "data: ", 6) != 0) {
+        return false;
+    }
+    const char* const text = p + 6;
+    const char* const stop = find(text, end, '\n');
+    if (stop == nullptr || end - stop < 2 || stop[1] != '\n' ||
+        static_cast<size_t>(stop - first) > max_event_) {
+        return false;
+    }
+    event.name = name;
+    event.data = {text, static_cast<size_t>(stop - text)};
+    pos_ += static_cast<size_t>(stop - first) + 2;
+    at_start_ = false;
+    return true;
+}
+
 bool Parser::next(Event& event) {
     if (delivered_) {
         forget();
     }
-    if (next_plain(event)) {
-        return true;
-    }
+    return next_plain(event) || next_any(event);
+}
+
+bool Parser::next_any(Event& event) {
     std::string_view line;
     while (!failed_ && next_line(line)) {
         if (line.empty()) {
@@ -56,51 +108,6 @@ void Parser::finish() {
     chunk_ = {};
     pos_ = cr_ = 0;
     finished_ = true;
-}
-
-// [ "event: " name LF ] "data: " data LF LF, all of it at hand and without a CR. Anything else is
-// left as it is.
-bool Parser::next_plain(Event& event) {
-    constexpr std::string_view kEvent = "event: ";
-    constexpr std::string_view kData = "data: ";
-    if (!between_events() || failed_ || pos_ == chunk_.size()) {
-        return false;
-    }
-    find_cr();
-    const char* const first = chunk_.data() + pos_;
-    std::string_view left(first, cr_ - pos_);
-    std::string_view name;
-    if (left.starts_with(kEvent)) {
-        const size_t stop = left.find('\n');
-        if (stop == std::string_view::npos) {
-            return false;
-        }
-        name = left.substr(kEvent.size(), stop - kEvent.size());
-        left.remove_prefix(stop + 1);
-    }
-    if (!left.starts_with(kData)) {
-        return false;
-    }
-    const size_t stop = left.find('\n');
-    if (stop >= left.size() - 1 || left[stop + 1] != '\n') {
-        return false;
-    }
-    const char* const last = left.data() + stop;
-    if (static_cast<size_t>(last - first) > max_event_) {
-        return false;
-    }
-    event.name = name;
-    event.data = left.substr(kData.size(), stop - kData.size());
-    pos_ += static_cast<size_t>(last - first) + 2;
-    at_start_ = false;
-    return true;
-}
-
-// Bytes without a CR are searched for one once and not for each event.
-void Parser::find_cr() {
-    if (cr_ <= pos_) {
-        cr_ = std::min(chunk_.find('\r', pos_), chunk_.size());
-    }
 }
 
 // The next whole line, without its end. At the end of the body what is left counts as one.

@@ -40,6 +40,7 @@ class Parser {
         return lines_ == 0 && !skip_lf_ && tail_.empty() && name_.empty();
     }
     bool next_plain(Event& event);
+    [[gnu::noinline]] bool next_any(Event& event);
     void find_cr();
     bool next_line(std::string_view& line);
     void take(std::string_view line);

@@ -72,6 +72,34 @@ uint64_t lower8(uint64_t word) {
 
 bool same8(uint64_t a, uint64_t b) { return a == b || lower8(a) == lower8(b); }
 
+// iequals(); of a name that is known here, most is done when this is compiled.
+[[gnu::always_inline]] inline bool same_name(std::string_view a, std::string_view b) {
+    if (a.size() != b.size()) {
+        return false;
+    }
+    const char* p = a.data();
+    const char* q = b.data();
+    size_t left = b.size();
+    if (left >= 8) {
+        // Eight at a time; the last eight may overlap those before.
+        for (; left > 8; left -= 8, p += 8, q += 8) {
+            if (!same8(load8(p), load8(q))) {
+                return false;
+            }
+        }
+        return same8(load8(p + left - 8), load8(q + left - 8));
+    }
+    if (left >= 4) {
+        return same8(load4(p) << 32 | load4(p + left - 4), load4(q) << 32 | load4(q + left - 4));
+    }
+    for (; left != 0; --left) {
+        if (lower(*p++) != lower(*q++)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 std::string_view trim(std::string_view text) {
     // As nearly everyone writes it: one blank, then the value.
     if (text.size() > 1 && text[0] == ' ' && !is_blank(text[1]) && !is_blank(text.back())) {
@@ -457,28 +485,28 @@ class Parser {
     [[gnu::noinline]] Parse classify(const Header& header) {
         switch (header.name.size()) {
             case 4:
-                if (iequals(header.name, "host")) {
+                if (same_name(header.name, "host")) {
                     ++framing_.hosts;
                     framing_.host = header.value;
                 }
                 break;
             case 6:
-                if (iequals(header.name, "expect")) {
+                if (same_name(header.name, "expect")) {
                     return expect(header.value);
                 }
                 break;
             case 10:
-                if (iequals(header.name, "connection")) {
+                if (same_name(header.name, "connection")) {
                     connection(header.value);
                 }
                 break;
             case 14:
-                if (iequals(header.name, "content-length")) {
+                if (same_name(header.name, "content-length")) {
                     return content_length(header.value);
                 }
                 break;
             case 17:
-                if (iequals(header.name, "transfer-encoding")) {
+                if (same_name(header.name, "transfer-encoding")) {
                     ++framing_.codings;
                     framing_.coding = header.value;
                 }
@@ -603,7 +631,7 @@ class Parser {
 
 std::string_view Head::header(std::string_view name) const {
     for (const Header& h : headers) {
-        if (iequals(h.name, name)) {
+        if (h.name.size() == name.size() && iequals(h.name, name)) {
             return h.value;
         }
     }
@@ -642,31 +670,6 @@ Parse parse_response(std::string_view buffer, const HeadLimits& limits,
     return Parser(buffer, limits, head, error).response(request_method);
 }
 
-bool iequals(std::string_view a, std::string_view b) {
-    if (a.size() != b.size()) {
-        return false;
-    }
-    const char* p = a.data();
-    const char* q = b.data();
-    size_t left = a.size();
-    if (left >= 8) {
-        // Eight at a time; the last eight may overlap those before.
-        for (; left > 8; left -= 8, p += 8, q += 8) {
-            if (!same8(load8(p), load8(q))) {
-                return false;
-            }
-        }
-        return same8(load8(p + left - 8), load8(q + left - 8));
-    }
-    if (left >= 4) {
-        return same8(load4(p) << 32 | load4(p + left - 4), load4(q) << 32 | load4(q + left - 4));
-    }
-    for (; left != 0; --left) {
-        if (lower(*p++) != lower(*q++)) {
-            return false;
-        }
-    }
-    return true;
-}
+bool iequals(std::string_view a, std::string_view b) { return same_name(a, b); }
 
 }  // namespace belay::http

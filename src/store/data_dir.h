@@ -1,7 +1,7 @@
 #pragma once
-// The folder that holds everything Belay keeps (ledger, spool): mode 0700, owned by the user, used
-// by one process at a time. The lock is a file held for the life of the object, so a second process
-// on the same data stops at once and names the holder; a crash releases it.
+// The folder that holds everything Belay keeps (ledger, journal): mode 0700, owned by the user,
+// used by one process at a time. The lock is a file held for the life of the object, so a second
+// process on the same data stops at once and names the holder; a crash releases it.
 #include <optional>
 #include <string>
 #include <string_view>

@@ -4,8 +4,11 @@
 // at ten million. Readers wait for the disk: never from an event loop.
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/money.h"
@@ -55,19 +58,27 @@ struct Metrics {
     Metrics& operator+=(const Metrics& other);
 };
 
-// One row of the daily sums: LiteLLM's unique key of its daily tables, for every entity at once.
+// One row of the daily sums, LiteLLM's unique key of its daily tables. A request stands once among
+// the sums by key (end_user and tag are "" there), once among those by end user if it named one,
+// and once for each of its tags among those by tag (user, team, organization, end_user are "").
 struct DaySum {
     std::string date;  // UTC, "2026-10-03"
-    std::string key, key_alias, user, team, organization, end_user;
+    std::string key, key_alias, user, team, organization, end_user, tag;
     std::string model, model_group, provider, endpoint;  // endpoint: "/chat/completions"
     Metrics metrics;
     bool operator==(const DaySum&) const = default;
 };
 
+// Empty fields do not filter. However many end users and tags there are, sums by key stay few.
 struct DayFilter {
     std::string from, until;  // dates, both included
     std::vector<std::string> keys, users, teams, organizations, end_users, models, tags;
     std::vector<std::string> not_teams;
+    enum class By : uint8_t { key, end_user, tag } by = By::key;
+    // What is answered from: `end_users` and `tags` imply their own.
+    [[nodiscard]] By kind() const {
+        return !tags.empty() ? By::tag : !end_users.empty() ? By::end_user : by;
+    }
 };
 
 // What a scope has been charged since records are kept: budgets are rebuilt from it at a start.
@@ -83,7 +94,7 @@ struct ScopeSum {
         global
     } kind;
     std::string id;     // member: "<team>/<user>"
-    std::string model;  // "" = over all models
+    std::string model;  // serving group; "" = over all models. Of key, user and team only
     NanoCredits cost;
     int64_t premium_milli = 0;
     bool operator==(const ScopeSum&) const = default;
@@ -93,7 +104,7 @@ class Queries {
   public:
     virtual ~Queries() = default;
     [[nodiscard]] virtual Result<LogPage> find_page(const LogFilter& filter) = 0;
-    // Day sums that match, by date; with `tags` those of the tag table (key, user and the like "").
+    // Day sums that match, by date.
     [[nodiscard]] virtual Result<std::vector<DaySum>> day_sums(const DayFilter& filter) = 0;
     [[nodiscard]] virtual Result<std::vector<ScopeSum>> scope_sums() = 0;
     // Tags seen, with requests and cost.
@@ -109,5 +120,30 @@ class Queries {
     [[nodiscard]] virtual Result<void> for_each(const LogFilter& filter,
                                                 const std::function<bool(const Entry&)>& take) = 0;
 };
+
+// The same questions answered for one record: what the sums are sums of, and what a filter means.
+[[nodiscard]] Metrics metrics_of(const SpendRecord& record);
+[[nodiscard]] std::string_view endpoint_of(Api client_api);
+[[nodiscard]] bool matches(const LogFilter& filter, const SpendRecord& record);
+// Whether a page shows `left` before `right`; false for equals, of which the later written is
+// first.
+[[nodiscard]] bool goes_before(const LogFilter& filter, const SpendRecord& left,
+                               const SpendRecord& right);
+[[nodiscard]] bool matches(const DayFilter& filter, const DaySum& sum);
+// Adds what one row of the sums by day (without a date, of any kind) means for the scopes.
+class ScopeSums {
+  public:
+    void add(const DaySum& sum);
+    [[nodiscard]] std::vector<ScopeSum> take();
+
+  private:
+    void put(ScopeSum::Kind kind, std::string id, std::string model, const Metrics& metrics);
+    std::map<std::tuple<ScopeSum::Kind, std::string, std::string>, ScopeSum> sums_;
+};
+
+// Days since 1970-01-01 UTC, and their dates. A text that is no date is Kind::invalid_request.
+[[nodiscard]] int64_t day_of(int64_t unix_ms);
+[[nodiscard]] std::string render_date(int64_t day);
+[[nodiscard]] Result<int64_t> parse_date(std::string_view date);
 
 }  // namespace belay::ledger

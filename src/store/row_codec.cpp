@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ledger/text.h"
+#include "wire/bytes.h"
 #include "wire/json.h"
 
 namespace belay::store {
@@ -19,7 +20,7 @@ using ledger::kMaxText;
 
 constexpr size_t kParts = 5;
 using Lengths = std::array<uint32_t, kParts>;
-constexpr size_t kTexts = 10;  // of a route
+constexpr size_t kTexts = 12;  // of a route
 constexpr size_t kApis = 3;
 constexpr size_t kSeldomKept = 16 << 10;  // a buffer for more goes back
 constexpr size_t kHeadSize = sizeof(uint32_t) + sizeof(RowFixed) + sizeof(Lengths);
@@ -44,7 +45,8 @@ RowFixed fixed_part(const ledger::SpendRecord& record) {
     fixed.initiator = static_cast<uint8_t>(record.initiator);
     fixed.flags =
         static_cast<uint8_t>((record.stream ? kStream : 0) | (record.cache_hit ? kCacheHit : 0) |
-                             (record.usage_estimated ? kEstimated : 0));
+                             (record.usage_estimated ? kEstimated : 0) |
+                             (record.attempted_fallbacks != 0 ? kFellBack : 0) | kFormat2);
     return fixed;
 }
 
@@ -54,7 +56,15 @@ auto route_texts(Record& record) {
     return std::array{&record.asked,           &record.model_group,    &record.deployment_id,
                       &record.provider,        &record.upstream_model, &record.api_base,
                       &record.key_fingerprint, &record.key_alias,      &record.user,
-                      &record.user_agent};
+                      &record.user_agent,      &record.team,           &record.organization};
+}
+
+// Mending a byte takes three.
+constexpr size_t kCleanedMax = 3 * kMaxText;
+
+bool is_clean(std::string_view text) {
+    const char* const end = text.data() + text.size();
+    return bytes::find_string_special(text.data(), end) == end;
 }
 
 char as_digit(auto value) { return static_cast<char>('0' + static_cast<int>(value)); }
@@ -105,19 +115,6 @@ class ExtraWriter {
         open(key);
         ledger::write_number(out_, value);
     }
-    void list(std::string_view key, const std::vector<std::string>& values) {
-        if (values.empty()) {
-            return;
-        }
-        open(key);
-        char lead = '[';
-        for (size_t i = 0; i < values.size() && i < kMaxTags; ++i) {
-            out_ += lead;
-            ledger::write_json_text(out_, ledger::cut(values[i], kMaxText));
-            lead = ',';
-        }
-        out_ += ']';
-    }
 
   private:
     void open(std::string_view key) {
@@ -138,16 +135,12 @@ bool upstream_cost_is_cost(const ledger::SpendRecord& record) {
 
 void write_extra(std::string& out, const ledger::SpendRecord& record) {
     ExtraWriter extra(out);
-    extra.text("session_id", record.session_id);
-    extra.text("end_user", record.end_user);
-    extra.list("tags", record.tags);
     extra.number("attempted_retries", record.attempted_retries);
     extra.number("attempted_fallbacks", record.attempted_fallbacks);
     extra.text("fallback_reason", record.fallback_reason);
     if (record.error_kind) {
         extra.always("error_kind", static_cast<int64_t>(*record.error_kind));
     }
-    extra.text("error_code", record.error_code);
     extra.text("error_message", record.error_message, kMaxErrorMessage);
     if (record.usage.upstream_cost && !upstream_cost_is_cost(record)) {
         extra.always("upstream_cost", record.usage.upstream_cost->value);
@@ -158,6 +151,49 @@ std::string clean(std::string_view text) {
     std::string out;
     ledger::write_clean(out, text, kMaxText);
     return out;
+}
+
+void write_size(std::string& out, size_t at, size_t size) {
+    const auto value = static_cast<uint16_t>(size);
+    std::memcpy(out.data() + at, &value, sizeof value);
+}
+
+// Mending makes a text longer; it is cut again, so that it comes back as it was kept.
+void write_label(std::string& out, std::string_view text) {
+    const size_t at = out.size();
+    out.append(sizeof(uint16_t), '\0');
+    const size_t begin = out.size();
+    ledger::write_clean(out, text, kMaxText);
+    const size_t size = ledger::cut(std::string_view(out).substr(begin), kMaxText).size();
+    out.resize(begin + size);
+    write_size(out, at, size);
+}
+
+void write_labels(std::string& out, const ledger::SpendRecord& record) {
+    if (record.end_user.empty() && record.session_id.empty() && record.error_code.empty() &&
+        record.tags.empty()) {
+        return;
+    }
+    write_label(out, record.end_user);
+    write_label(out, record.session_id);
+    write_label(out, record.error_code);
+    for (size_t i = 0; i < record.tags.size() && i < kMaxTags; ++i) {
+        write_label(out, record.tags[i]);
+    }
+}
+
+void write_rest(std::string& out, const ledger::SpendRecord& record) {
+    const size_t at = out.size();
+    out.append(sizeof(uint16_t), '\0');
+    const size_t begin = out.size();
+    write_labels(out, record);
+    const size_t labels_size = out.size() - begin;
+    write_extra(out, record);
+    if (out.size() == begin) {
+        out.resize(at);
+    } else {
+        write_size(out, at, labels_size);
+    }
 }
 
 void restore_fixed(ledger::SpendRecord& record, const RowFixed& fixed) {
@@ -186,26 +222,31 @@ void restore_fixed(ledger::SpendRecord& record, const RowFixed& fixed) {
 }
 
 void restore_route(ledger::SpendRecord& record, std::string_view route) {
-    if (route.size() < 3) {
+    if (route.size() < kApis) {
         return;
     }
     record.call_type = static_cast<ledger::CallType>(route[0] - '0');
     record.client_api = static_cast<ledger::Api>(route[1] - '0');
     record.api = static_cast<ledger::Api>(route[2] - '0');
-    route.remove_prefix(3);
+    route.remove_prefix(kApis);
     for (std::string* text : route_texts(record)) {
-        uint16_t size = 0;
-        if (route.size() < sizeof size) {
-            return;
-        }
-        std::memcpy(&size, route.data(), sizeof size);
-        route.remove_prefix(sizeof size);
-        *text = clean(route.substr(0, size));
-        route.remove_prefix(std::min<size_t>(size, route.size()));
+        *text = clean(next_label(route));
     }
 }
 
-void restore_extra(ledger::SpendRecord& record, std::string_view extra) {
+void restore_labels(ledger::SpendRecord& record, std::string_view labels) {
+    LabelView view = read_labels(labels);
+    record.end_user = view.end_user;
+    record.session_id = view.session_id;
+    record.error_code = view.error_code;
+    while (!view.tags.empty()) {
+        record.tags.emplace_back(next_label(view.tags));
+    }
+}
+
+enum class Age : uint8_t { today, old };
+
+void restore_extra(ledger::SpendRecord& record, std::string_view extra, Age age) {
     const Result<json::Value> parsed = json::parse(extra);
     if (!parsed.ok()) {
         return;
@@ -217,10 +258,13 @@ void restore_extra(ledger::SpendRecord& record, std::string_view extra) {
     const auto number = [&value](std::string_view key) {
         return static_cast<int>(value[key].as_int().value_or(0));
     };
-    record.session_id = text("session_id");
-    record.end_user = text("end_user");
-    for (const json::Value& tag : value["tags"].items()) {
-        record.tags.emplace_back(tag.as_string());
+    if (age == Age::old) {
+        record.session_id = text("session_id");
+        record.end_user = text("end_user");
+        record.error_code = text("error_code");
+        for (const json::Value& tag : value["tags"].items()) {
+            record.tags.emplace_back(tag.as_string());
+        }
     }
     record.attempted_retries = number("attempted_retries");
     record.attempted_fallbacks = number("attempted_fallbacks");
@@ -229,7 +273,6 @@ void restore_extra(ledger::SpendRecord& record, std::string_view extra) {
         kind && *kind >= 0 && *kind <= static_cast<int64_t>(Kind::internal)) {
         record.error_kind = static_cast<Kind>(*kind);
     }
-    record.error_code = text("error_code");
     record.error_message = text("error_message");
     if (const auto cost = value["upstream_cost"].as_int()) {
         record.usage.upstream_cost = NanoCredits{*cost};
@@ -292,12 +335,14 @@ RowWriter::Plan RowWriter::plan(std::string_view rows, const ledger::SpendRecord
         plan.route_size += plan.texts[index++].size();
     }
     plan.slot = route_slot(record, recent_.size());
-    if (const size_t known = recent_[plan.slot];
-        known != 0 && plan.stands_at(rows.data() + known - 1)) {
-        plan.known_route = known;
+    if (!knows(rows, plan)) {
+        clean_texts(plan);
+    }
+    if (knows(rows, plan)) {
+        plan.known_route = recent_[plan.slot];
     }
     seldom_.clear();
-    write_extra(seldom_, record);
+    write_rest(seldom_, record);
     const size_t extra_size = seldom_.size();
     if (ledger::follows_from(trace, record)) {
         plan.attempt_end_us = trace.attempts.front().end_us;
@@ -307,6 +352,29 @@ RowWriter::Plan RowWriter::plan(std::string_view rows, const ledger::SpendRecord
     plan.extra = std::string_view(seldom_).substr(0, extra_size);
     plan.trace = std::string_view(seldom_).substr(extra_size);
     return plan;
+}
+
+bool RowWriter::knows(std::string_view rows, const Plan& plan) const {
+    const size_t known = recent_[plan.slot];
+    return known != 0 && plan.stands_at(rows.data() + known - 1);
+}
+
+// Only what is kept whole is looked at: a route that stands there already is clean.
+void RowWriter::clean_texts(Plan& plan) {
+    cleaned_.clear();
+    cleaned_.reserve(kTexts * kCleanedMax);
+    for (std::string_view& text : plan.texts) {
+        if (is_clean(text)) {
+            continue;
+        }
+        const size_t begin = cleaned_.size();
+        ledger::write_clean(cleaned_, text, kMaxText);
+        const std::string_view clean =
+            ledger::cut(std::string_view(cleaned_).substr(begin), kMaxText);
+        plan.route_size += clean.size();
+        plan.route_size -= text.size();
+        text = clean;
+    }
 }
 
 void RowWriter::put(char* rows, const Plan& plan, const ledger::SpendRecord& record) {
@@ -365,6 +433,44 @@ size_t RowWriter::write(char* rows, size_t used, size_t capacity, const ledger::
     return size;
 }
 
+// Cut short, it is what is left.
+std::string_view next_label(std::string_view& rest) {
+    uint16_t size = 0;
+    if (rest.size() < sizeof size) {
+        rest = {};
+        return {};
+    }
+    std::memcpy(&size, rest.data(), sizeof size);
+    const std::string_view text = rest.substr(sizeof size, size);
+    rest.remove_prefix(sizeof size + text.size());
+    return text;
+}
+
+LabelView read_labels(std::string_view labels) {
+    LabelView view;
+    view.end_user = next_label(labels);
+    view.session_id = next_label(labels);
+    view.error_code = next_label(labels);
+    view.tags = labels;
+    return view;
+}
+
+RouteView read_route(std::string_view route) {
+    RouteView view;
+    if (route.size() < kApis) {
+        return view;
+    }
+    view.client_api = static_cast<ledger::Api>(route[1] - '0');
+    route.remove_prefix(kApis);
+    for (std::string_view* text :
+         {&view.asked, &view.model_group, &view.deployment_id, &view.provider, &view.upstream_model,
+          &view.api_base, &view.key, &view.key_alias, &view.user, &view.user_agent, &view.team,
+          &view.organization}) {
+        *text = next_label(route);
+    }
+    return view;
+}
+
 std::optional<RowView> RowReader::next() {
     const std::string_view rest = rows_.substr(at_);
     uint32_t size = 0;
@@ -389,6 +495,9 @@ std::optional<RowView> RowReader::next() {
         *part = parts.substr(0, length);
         parts.remove_prefix(length);
     }
+    if ((row.fixed.flags & kFormat2) != 0 && !row.extra.empty()) {
+        row.labels = next_label(row.extra);
+    }
     if (row.fixed.route_back != 0) {
         if (row.fixed.route_back > at_ || row.fixed.route_size > row.fixed.route_back) {
             return std::nullopt;
@@ -399,6 +508,12 @@ std::optional<RowView> RowReader::next() {
     return row;
 }
 
+namespace {
+
+bool is_today(const RowView& row) { return (row.fixed.flags & kFormat2) != 0; }
+
+}  // namespace
+
 ledger::Entry restore_entry(const RowView& row) {
     ledger::Entry entry;
     ledger::SpendRecord& record = entry.record;
@@ -406,8 +521,9 @@ ledger::Entry restore_entry(const RowView& row) {
     record.upstream_request_id = clean(row.upstream_id);
     restore_fixed(record, row.fixed);
     restore_route(record, row.route);
+    restore_labels(record, row.labels);
     if (!row.extra.empty()) {
-        restore_extra(record, row.extra);
+        restore_extra(record, row.extra, is_today(row) ? Age::today : Age::old);
     }
     if (row.trace.empty()) {
         entry.trace = ledger::trace_from(record, row.fixed.attempt_end_us);
@@ -415,6 +531,31 @@ ledger::Entry restore_entry(const RowView& row) {
         entry.trace = std::move(*trace);
     }
     return entry;
+}
+
+std::string restore_error_message(const RowView& row) {
+    ledger::SpendRecord record;
+    if (!row.extra.empty()) {
+        restore_extra(record, row.extra, Age::today);
+    }
+    return std::move(record.error_message);
+}
+
+std::optional<std::string> renew_rows(std::string_view rows) {
+    bool is_old = false;
+    for (RowReader reader(rows); const auto row = reader.next();) {
+        is_old = is_old || !is_today(*row);
+    }
+    if (!is_old) {
+        return std::nullopt;
+    }
+    std::string renewed;
+    RowWriter writer;
+    for (RowReader reader(rows); const auto row = reader.next();) {
+        const ledger::Entry entry = restore_entry(*row);
+        writer.write(renewed, entry.record, entry.trace);
+    }
+    return renewed;
 }
 
 }  // namespace belay::store

@@ -26,7 +26,7 @@ bool is_damage(const Error& error) {
 }
 
 // SQLite makes its files by the process's mask, and the journal with the mode of the database.
-void make_private_file(const std::string& path) {
+void begin_private_file(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file >= 0) {
         (void)::fchmod(file, 0600);
@@ -42,7 +42,7 @@ std::string set_aside(const std::string& path, int64_t now_ms) {
     }
     (void)std::rename((path + "-wal").c_str(), (aside + "-wal").c_str());
     (void)std::remove((path + "-shm").c_str());
-    make_private_file(path);
+    begin_private_file(path);
     return aside;
 }
 
@@ -79,7 +79,7 @@ std::unique_ptr<Journal> open_journal(const std::string& path, const Journal::Op
 Result<std::unique_ptr<SqliteLedger>> SqliteLedger::open(DataDir dir, SqliteOptions options) {
     const std::string path = dir.file(kDatabaseName);
     const int64_t now_ms = unix_millis(system_clock().wall());
-    make_private_file(path);
+    begin_private_file(path);
     LedgerWriter writer({path, options.vfs, now_ms});
     TRY(connect(writer, path, now_ms));
     auto journal = open_journal(dir.file(kJournalName), options.journal, writer.saved());

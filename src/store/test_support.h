@@ -88,6 +88,8 @@ inline ledger::Entry full_entry(const std::string& id) {
     record.cost_source = chat::CostSource::catalogue;
     record.premium_milli = 27'000;
     record.user = "ada";
+    record.team = "research";
+    record.organization = "lab";
     record.end_user = "customer-7";
     record.session_id = "session-1";
     record.tags = {"a", "User-Agent: x"};

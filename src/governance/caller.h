@@ -38,8 +38,9 @@ struct Caller {
     bool team_blocked = false;
     int64_t expires_ms = 0;  // 0 = never
 
-    // Which models may be asked for: `all_models`, else exactly these names and patterns ("x/*").
-    // Each list of key, team, user and organization that says something must allow the name.
+    // Which models may be asked for: exactly these names and patterns ("x/*"); access groups are
+    // expanded. Each list of key, member, team, user and organization that says something must
+    // allow the name; a list without names allows nothing.
     struct ModelList {
         ScopeKind whose = ScopeKind::key;
         std::vector<std::string> names;
@@ -62,7 +63,13 @@ struct Caller {
 };
 using CallerPtr = std::shared_ptr<const Caller>;
 
-// The list that forbids the model, or nothing.
+// True for an equal name and for a pattern whose stars stand for any text ("x/*", "*").
+[[nodiscard]] bool matches_model(std::string_view pattern, std::string_view model);
+// What the caller's own alias of that name stands for, or nothing.
+[[nodiscard]] const std::string* alias_target(const Caller& caller, std::string_view model);
+
+// The list that forbids the model, or nothing. A list allows what it names by the asked name (after
+// the caller's own aliases) or by the group that the router's aliases make of it.
 [[nodiscard]] const Caller::ModelList* forbids_model(const Caller& caller, std::string_view model,
                                                      std::string_view resolved_group);
 

@@ -46,20 +46,31 @@ class Directory {
     // The caller of a key by its hash; null when nobody has that key. Blocked and expired ones are
     // returned: the refusal names the reason. Made once per key and generation.
     [[nodiscard]] CallerPtr caller(std::string_view key_hash) const;
+    // A key document with `active_token_id` and `revoke_at` is the secret before a regeneration: it
+    // gives the caller of the key it names, expiring then.
     // A user without a key (a dashboard session).
     [[nodiscard]] CallerPtr caller_of_user(std::string_view user) const;
+    // The master key's: an administrator whose spend is counted in the global scope and who is
+    // refused nothing.
+    [[nodiscard]] CallerPtr master() const;
     // The end user's own scope, with the default budget for customers where it has none of its own;
-    // null when nothing limits it.
+    // null when nothing is known of it and nothing limits it.
     [[nodiscard]] std::shared_ptr<const Scope> customer(std::string_view id) const;
     [[nodiscard]] std::shared_ptr<const Scope> tag(std::string_view name) const;
 
     // From the configuration: litellm_settings.max_budget and its window (the global scope),
     // max_end_user_budget(_id), the time zone, default_internal_user_params.
+    // An access group that the configuration defines (model_info.access_groups).
+    struct AccessGroup {
+        std::string name;
+        std::vector<std::string> models;
+    };
     struct Defaults {
         Limits global;
         std::string customer_budget_id;
         std::optional<BudgetWindow> customer_budget;
         std::string zone = "UTC";
+        std::vector<AccessGroup> access_groups;
     };
     void set_defaults(Defaults defaults);
 

@@ -4,6 +4,7 @@
 // that what a client sends and what it reads back are the same object; schema.h says which fields
 // there are. The data path never looks into documents: directory.h makes typed Callers of them.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,7 @@ inline constexpr size_t kEntityKinds = 17;
 
 // "key", "team_member", ...: also the value of the store's column.
 [[nodiscard]] std::string_view entity_kind_name(EntityKind kind);
+[[nodiscard]] std::optional<EntityKind> parse_entity_kind(std::string_view name);
 
 struct Entity {
     EntityKind kind = EntityKind::key;

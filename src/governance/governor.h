@@ -58,7 +58,7 @@ class Governor;
 
 class Reservation {
   public:
-    Reservation() = default;
+    Reservation() noexcept;  // holds nothing
     Reservation(Reservation&&) noexcept;
     Reservation& operator=(Reservation&&) noexcept;
     ~Reservation();  // gives back what was not settled

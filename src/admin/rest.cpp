@@ -1,0 +1,21 @@
+#include "admin/families.h"
+namespace belay::admin {
+std::span<const Route> user_routes() { return {}; }
+std::span<const Route> team_routes() { return {}; }
+std::span<const Route> organization_routes() { return {}; }
+std::span<const Route> customer_routes() { return {}; }
+std::span<const Route> budget_routes() { return {}; }
+std::span<const Route> tag_routes() { return {}; }
+std::span<const Route> model_routes() { return {}; }
+std::span<const Route> credential_routes() { return {}; }
+std::span<const Route> access_group_routes() { return {}; }
+std::span<const Route> spend_routes() { return {}; }
+std::span<const Route> global_spend_routes() { return {}; }
+std::span<const Route> activity_routes() { return {}; }
+std::span<const Route> config_routes() { return {}; }
+std::span<const Route> fallback_routes() { return {}; }
+std::span<const Route> health_routes() { return {}; }
+std::span<const Route> login_routes() { return {}; }
+std::span<const Route> invitation_routes() { return {}; }
+std::span<const Route> audit_routes() { return {}; }
+}  // namespace belay::admin

@@ -10,6 +10,11 @@ find_package(SQLite3 REQUIRED)
 find_library(BELAY_YAML_LIBRARY yaml REQUIRED)
 add_library(belay_yaml INTERFACE)
 target_link_libraries(belay_yaml INTERFACE ${BELAY_YAML_LIBRARY})
+# libpq's declarations only: the library is loaded at run time (docs/decisions/2026-11-25-libpq.md).
+find_path(BELAY_LIBPQ_HEADERS libpq-fe.h PATH_SUFFIXES postgresql REQUIRED)
+add_library(belay_libpq INTERFACE)
+target_include_directories(belay_libpq SYSTEM INTERFACE ${BELAY_LIBPQ_HEADERS})
+target_link_libraries(belay_libpq INTERFACE ${CMAKE_DL_LIBS})
 
 find_program(BELAY_MOLD mold)
 find_program(BELAY_CCACHE ccache)

@@ -1,7 +1,13 @@
 #include "store/sqlite.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 #include <utility>
 
 namespace belay::store {
@@ -10,14 +16,63 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 1'000;
 
+// "the database ledger.db": the folder is not the client's to know.
+std::string describe(sqlite3* handle) {
+    const char* path = handle != nullptr ? sqlite3_db_filename(handle, "main") : nullptr;
+    if (path == nullptr || *path == '\0') {
+        return "the database";
+    }
+    const char* slash = std::strrchr(path, '/');
+    return std::string("the database ") + (slash != nullptr ? slash + 1 : path);
+}
+
 Error sqlite_error(sqlite3* handle, int code) {
     const char* text = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
-    Error error = gateway_error(Kind::internal, std::string("the ledger's database: ") + text);
+    Error error = gateway_error(Kind::internal, describe(handle) + ": " + text);
     error.code = std::to_string(handle != nullptr ? sqlite3_extended_errcode(handle) : code);
     return error;
 }
 
+SqliteFailure classify(int code) {
+    switch (code & 0xFF) {
+        case SQLITE_OK:
+        case SQLITE_ROW:
+        case SQLITE_DONE:
+            return SqliteFailure::none;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+            return SqliteFailure::busy;
+        case SQLITE_FULL:
+            return SqliteFailure::full;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+            return SqliteFailure::corrupt;
+        default:
+            return SqliteFailure::other;
+    }
+}
+
 }  // namespace
+
+SqliteFailure failure_of(const Error& error) {
+    int code = SQLITE_ERROR;
+    (void)std::from_chars(error.code.data(), error.code.data() + error.code.size(), code);
+    return classify(code);
+}
+
+Result<void> make_private_file(const std::string& path) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const bool done = file >= 0 && ::fchmod(file, 0600) == 0;
+    const int reason = errno;
+    if (file >= 0) {
+        ::close(file);
+    }
+    if (!done) {
+        return gateway_error(Kind::internal, "cannot keep " + path +
+                                                 " to its owner alone: " + std::strerror(reason));
+    }
+    return {};
+}
 
 Statement::Statement(Statement&& other) noexcept
     : statement_(std::exchange(other.statement_, nullptr)) {}
@@ -118,24 +173,7 @@ Result<Statement> Database::prepare(std::string_view sql) {
 
 int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(handle_); }
 
-SqliteFailure Database::failure() const {
-    switch (sqlite3_errcode(handle_) & 0xFF) {
-        case SQLITE_OK:
-        case SQLITE_ROW:
-        case SQLITE_DONE:
-            return SqliteFailure::none;
-        case SQLITE_BUSY:
-        case SQLITE_LOCKED:
-            return SqliteFailure::busy;
-        case SQLITE_FULL:
-            return SqliteFailure::full;
-        case SQLITE_CORRUPT:
-        case SQLITE_NOTADB:
-            return SqliteFailure::corrupt;
-        default:
-            return SqliteFailure::other;
-    }
-}
+SqliteFailure Database::failure() const { return classify(sqlite3_errcode(handle_)); }
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 

@@ -12,8 +12,14 @@ struct sqlite3_stmt;
 
 namespace belay::store {
 
+// Makes an empty file that only its owner reads, or tightens one that is there; SQLite would make
+// it by the process's mask, and gives what it puts beside it the mode of the database. Refuses
+// links.
+[[nodiscard]] Result<void> make_private_file(const std::string& path);
+
 // What the caller may have to tell apart.
 enum class SqliteFailure : uint8_t { none, busy, full, corrupt, other };
+[[nodiscard]] SqliteFailure failure_of(const Error& error);  // which this module made
 
 class Statement {
   public:

@@ -3,11 +3,15 @@
 // first upstream byte, one settlement after its last. Never above a budget however many requests
 // run at once; no reservation outlives its request. Thread-safe; nothing here waits.
 //
-//   Result<Reservation> r = governor.reserve(ask);   // refused: Kind::budget_exhausted or
-//   rate_limited
+//   Result<Reservation> r = governor.reserve(ask);  // or Kind::budget_exhausted, rate_limited,
+//                                                   // forbidden (a blocked customer)
 //   ... attempts ...
-//   r->settle(cost, tokens, premium);                // or its destructor: released, nothing
-//   charged
+//   r->settle(cost, tokens, premium);  // or its destructor: released, nothing charged
+//
+// Requests count over any 60 seconds (buckets of one second, the current one and 60 before), failed
+// ones too. Money and tokens are held by their bound and corrected to what was used. A reservation
+// belongs to the budget window it was taken in: settled after a reset it does not touch the new
+// one.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -25,9 +29,12 @@ struct Ask {
     const Caller& caller;
     std::string_view model;           // the asked group, after aliases
     const Scope* customer = nullptr;  // the request's end user, when known here
-    const std::vector<Scope>* tags = nullptr;
-    NanoCredits bound;   // the most that the request can cost; see `strict`
-    int64_t tokens = 0;  // the most it can take, prompt and output
+    // The request's own tags that are known; those of the caller's scopes count once.
+    const std::vector<std::shared_ptr<const Scope>>* tags = nullptr;
+    NanoCredits bound;  // the most that the request can cost
+    // What it takes, prompt and output: a fair estimate. More than a whole limit asks for the whole
+    // limit.
+    int64_t tokens = 0;
     int64_t premium_milli = 0;
     bool free_model = false;  // both prices are explicitly 0: budgets do not apply
     int64_t now_ms = 0;       // unix
@@ -42,7 +49,8 @@ struct Refusal {
     int64_t limit = 0;
     int64_t remaining = 0;
     int64_t resets_at_ms = 0;
-    // For "budget": the bound does not fit beside what is reserved, but would if that cost nothing.
+    // For "budget": reservations of running requests stand in the way; when they are settled for
+    // less, there is room again, for the bound or for a smaller one.
     bool could_fit_later = false;
     // For "budget": the least that any refusing scope has left, reservations taken off.
     NanoCredits money_left;
@@ -73,8 +81,12 @@ class Reservation {
 
   private:
     friend class Governor;
-    explicit Reservation(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
+    struct Return {
+        void operator()(State* state) const;  // releases, and keeps the memory for the next one
+    };
+    using StatePtr = std::unique_ptr<State, Return>;
+    explicit Reservation(StatePtr state) noexcept;
+    StatePtr state_;
 };
 
 // Amounts spent, by scope: what a start reads from the ledger's sums and a reset sets to zero.
@@ -84,12 +96,13 @@ struct Spent {
     std::string model;  // "" = all
     NanoCredits amount;
     int64_t premium_milli = 0;
+    std::string duration;  // of a window in budget_limits; "" = the entity's own budget
 };
 
 class Governor {
   public:
     Governor();
-    ~Governor();
+    ~Governor();  // after the last Reservation
     // `refusal` (may be null) is filled when it fails.
     [[nodiscard]] Result<Reservation> reserve(const Ask& ask, Refusal* refusal = nullptr);
     // Sets counters: at start, after an import, after a reset by an administrator.
@@ -103,12 +116,22 @@ class Governor {
                                     std::string_view model = {}) const;
     // Windows that have ended begin anew; returns the scopes that were reset, for the store.
     struct Reset {
-        ScopeKind kind;
+        ScopeKind kind = ScopeKind::key;
         std::string id;
+        NanoCredits cleared;      // what had been settled in the window that ended
+        std::string model;        // "" = all
+        std::string duration;     // of the window that began
+        bool main = true;         // the entity's own budget (its `spend`), not one of budget_limits
+        int64_t reset_at_ms = 0;  // when the new one ends
     };
-    [[nodiscard]] std::vector<Reset> reset_ended(int64_t now_ms);
-    // 422 (LiteLLM 1.104) or 429, by litellm_settings.budget_exceeded_status_code.
+    // Also drops what idle scopes leave behind: call it every few seconds.
+    [[nodiscard]] std::vector<Reset> reset_ended(int64_t now_ms, Mono now = {});
+    // The entity is deleted: its counters go with its last reservation.
+    void forget(ScopeKind kind, std::string_view id);
+    // Where days begin: an IANA name.
     void set_zone(std::string_view iana);
+    // How many scopes are counted, for metrics.
+    [[nodiscard]] size_t size() const;
 
   private:
     friend class Reservation;

@@ -11,6 +11,11 @@
 #include "admin/management.h"
 #include "admin/schema.h"
 
+// GCC 12 takes inlined moves of std::variant for reads of what was never set (GCC bug 105562).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace belay::admin {
 
 using governance::EntityKind;

@@ -1,11 +1,5 @@
 #include "admin/families.h"
 namespace belay::admin {
-std::span<const Route> user_routes() { return {}; }
-std::span<const Route> team_routes() { return {}; }
-std::span<const Route> organization_routes() { return {}; }
-std::span<const Route> customer_routes() { return {}; }
-std::span<const Route> budget_routes() { return {}; }
-std::span<const Route> tag_routes() { return {}; }
 std::span<const Route> model_routes() { return {}; }
 std::span<const Route> credential_routes() { return {}; }
 std::span<const Route> access_group_routes() { return {}; }

@@ -10,6 +10,7 @@ namespace belay::store {
 namespace {
 
 constexpr milliseconds kFirstRetry{100};
+constexpr int kSavesToMerge = 8;  // fewer new batches are not worth a look
 
 }  // namespace
 
@@ -62,6 +63,7 @@ Drain::Done Drain::settle() {
             break;
         }
         done.saved += batch.count;
+        ++saves_since_merge_;
         if (batch.segment.exists()) {
             journal_->release(std::move(batch.segment));
         }
@@ -77,6 +79,16 @@ Drain::Done Drain::settle() {
     }
     rest();
     return done;
+}
+
+void Drain::merge() {
+    if (failing() || saves_since_merge_ < kSavesToMerge) {
+        return;
+    }
+    const Result<bool> merged = writer_.merge_some();
+    if (!merged.ok() || !*merged) {
+        saves_since_merge_ = 0;
+    }
 }
 
 void Drain::rest() {

@@ -27,6 +27,8 @@ std::string id_of(int round, uint32_t number) {
     for (uint32_t number = 0; ledger.ok(); ++number) {
         ledger::Entry entry = plain_entry(id_of(round, number));
         entry.record.session_id = std::string(number % 40, 's');
+        entry.record.end_user = "customer-" + std::to_string(number % 7);
+        entry.record.tags = {"tag-" + std::to_string(number % 3)};
         (*ledger)->append(entry.record, entry.trace);
         if (::write(told, &number, sizeof number) != sizeof number) {
             break;
@@ -63,24 +65,56 @@ uint32_t run_and_kill(const std::string& path, const SqliteOptions& options, int
     return count;
 }
 
-// How often each id stands in the database; batches from `first_seq` on, which is moved behind
-// them.
+// How often each id stands in the database; rows from `first_seq` on, which is moved behind them.
+// Merging batches does not move rows.
 std::map<std::string, int> count_ids(const std::string& database, int64_t& first_seq) {
     std::map<std::string, int> counts;
     Result<Database> db = Database::open(database, Database::Mode::existing);
     REQUIRE(db.ok());
-    Result<Statement> query =
-        db->prepare("SELECT rows, first_seq + requests FROM batch WHERE first_seq >= ?");
+    Result<Statement> query = db->prepare(
+        "SELECT rows, first_seq, requests FROM batch WHERE first_seq + requests > ? "
+        "ORDER BY first_seq");
     REQUIRE(query.ok());
     query->bind(1, first_seq);
     while (*query->step()) {
         RowReader reader(query->blob(0));
-        while (const auto row = reader.next()) {
-            ++counts[std::string(row->id)];
+        int64_t seq = query->integer(1);
+        CHECK(seq + query->integer(2) > first_seq);
+        for (; const auto row = reader.next(); ++seq) {
+            if (seq >= first_seq) {
+                ++counts[std::string(row->id)];
+            }
         }
-        first_seq = query->integer(1);
+        first_seq = seq;
     }
     return counts;
+}
+
+// The sums of all rows, as each table tells them: requests and cost.
+void check_sums(const std::string& database) {
+    Result<Database> db = Database::open(database, Database::Mode::existing);
+    REQUIRE(db.ok());
+    int64_t requests = 0;
+    int64_t cost = 0;
+    Result<Statement> batches = db->prepare("SELECT rows FROM batch");
+    REQUIRE(batches.ok());
+    while (*batches->step()) {
+        for (RowReader reader(batches->blob(0)); const auto row = reader.next(); ++requests) {
+            cost += row->fixed.cost;
+        }
+    }
+    for (const char* sql : {"SELECT sum(requests), sum(cost) FROM batch",
+                            "SELECT sum(requests), sum(cost) FROM day_sum WHERE kind = 0",
+                            "SELECT sum(requests), sum(cost) FROM day_sum WHERE kind = 1",
+                            "SELECT sum(requests), sum(cost) FROM day_sum WHERE kind = 2",
+                            "SELECT sum(requests), sum(cost) FROM series WHERE kind = 0"}) {
+        CAPTURE(sql);
+        Result<Statement> sums = db->prepare(sql);
+        REQUIRE(sums.ok());
+        REQUIRE(*sums->step());
+        CHECK(sums->integer(0) == requests);
+        CHECK(sums->integer(1) == cost);
+    }
 }
 
 TEST_CASE("killed at any moment, every record told of is there once") {
@@ -107,6 +141,9 @@ TEST_CASE("killed at any moment, every record told of is there once") {
         if (counts.size() > told) {
             CHECK(counts[id_of(round, told)] == 1);
         }
+        if (first_seq > 1) {
+            check_sums(dir.file("ledger.db"));
+        }
     }
 }
 
@@ -131,6 +168,7 @@ TEST_CASE("killed again while replaying") {
     for (int again = 1; again <= kAgain; ++again) {
         CHECK(counts[id_of(again, 0)] == 1);
     }
+    check_sums(dir.file("ledger.db"));
 }
 
 }  // namespace

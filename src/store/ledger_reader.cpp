@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "store/ledger_errors.h"
+#include "store/log_search.h"
 #include "store/row_codec.h"
 #include "store/schema.h"
 
@@ -11,22 +12,11 @@ namespace belay::store {
 
 namespace {
 
-constexpr size_t kKeyChars = 8;          // of an id that make its key
 constexpr size_t kCandidatesMax = 1000;  // rows looked at for one prefix
 constexpr size_t kCountMax = 1000;
 
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return -1;
-}
-
 bool is_hex(std::string_view text) {
-    return std::all_of(text.begin(), text.end(), [](char c) { return hex_value(c) >= 0; });
+    return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 // Which keys an id that begins with `prefix` can have: key & mask == value.
@@ -36,9 +26,9 @@ struct KeyPattern {
 };
 
 KeyPattern pattern_of(std::string_view prefix) {
-    const std::string_view head = prefix.substr(0, kKeyChars);
-    if (head.size() < kKeyChars && is_hex(head)) {
-        const auto bits = static_cast<unsigned>(4 * (kKeyChars - head.size()));
+    const std::string_view head = prefix.substr(0, kIdKeyChars);
+    if (head.size() < kIdKeyChars && is_hex(head)) {
+        const auto bits = static_cast<unsigned>(4 * (kIdKeyChars - head.size()));
         return {id_key(head), bits == 32 ? 0 : ~0U << bits};
     }
     return {id_key(head), 0xFFFFFFFF};
@@ -94,29 +84,6 @@ struct LedgerReader::Matches {
     }
 };
 
-uint32_t id_key(std::string_view id) {
-    const std::string_view head = id.substr(0, kKeyChars);
-    uint32_t key = 0;
-    if (is_hex(head)) {
-        for (size_t i = 0; i < kKeyChars; ++i) {
-            key = key << 4 | static_cast<uint32_t>(i < head.size() ? hex_value(head[i]) : 0);
-        }
-        return key;
-    }
-    key = 0x811c9dc5;  // FNV-1a
-    for (const char c : head) {
-        key = (key ^ static_cast<unsigned char>(c)) * 0x01000193;
-    }
-    return key;
-}
-
-void write_id_key(std::string& out, std::string_view id) {
-    const uint32_t key = id_key(id);
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-        out += static_cast<char>(key >> shift & 0xFF);
-    }
-}
-
 // The journal is read before the database: what leaves it in between is found in the database, and
 // what is in both is known by its segment.
 Result<LedgerReader> LedgerReader::open(const std::string& database_path,
@@ -129,6 +96,11 @@ Result<LedgerReader> LedgerReader::open(const std::string& database_path,
     std::erase_if(newest, [saved](const JournalRows& rows) {
         return rows.name.journal == saved.journal && rows.name.sequence <= saved.sequence;
     });
+    for (JournalRows& rows : newest) {
+        if (std::optional<std::string> renewed = renew_rows(rows.rows)) {
+            rows.rows = std::move(*renewed);
+        }
+    }
     return LedgerReader(std::move(database), std::move(newest));
 }
 
@@ -206,6 +178,15 @@ Result<std::vector<ledger::Entry>> LedgerReader::find_last(size_t count) {
         take(query.blob(0));
     }
     return entries;
+}
+
+Result<ledger::LogPage> LedgerReader::find_page(const ledger::LogFilter& filter) {
+    return LogSearch(database_, newest_, filter).find_page();
+}
+
+Result<void> LedgerReader::for_each(const ledger::LogFilter& filter,
+                                    const std::function<bool(const ledger::Entry&)>& take) {
+    return LogSearch(database_, newest_, filter).for_each(take);
 }
 
 }  // namespace belay::store

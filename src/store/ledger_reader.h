@@ -2,21 +2,19 @@
 // Queries over the ledger: its tables, and the rows of the journal that are not in them yet, which
 // are the newest. A Reader is one connection, used by one thread for one question, and sees one
 // moment: each record once, whatever the writer does meanwhile.
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "ledger/ledger.h"
+#include "ledger/query.h"
 #include "store/journal.h"
 #include "store/sqlite.h"
+#include "store/sums.h"
 
 namespace belay::store {
-
-// The four bytes that `batch` keeps of a request id: its first eight characters when they are hex
-// digits (as a UUID's), else a hash of them.
-[[nodiscard]] uint32_t id_key(std::string_view id);
-void write_id_key(std::string& out, std::string_view id);
 
 class LedgerReader {
   public:
@@ -25,6 +23,21 @@ class LedgerReader {
                                                    const std::string& vfs = {});
     [[nodiscard]] Result<ledger::Entry> find(std::string_view id);
     [[nodiscard]] Result<std::vector<ledger::Entry>> find_last(size_t count);
+
+    // ledger::Queries. Sums are of what the database has.
+    [[nodiscard]] Result<ledger::LogPage> find_page(const ledger::LogFilter& filter);
+    [[nodiscard]] Result<void> for_each(const ledger::LogFilter& filter,
+                                        const std::function<bool(const ledger::Entry&)>& take);
+    [[nodiscard]] Result<std::vector<ledger::DaySum>> day_sums(const ledger::DayFilter& filter) {
+        return read_day_sums(database_, filter);
+    }
+    [[nodiscard]] Result<std::vector<ledger::ScopeSum>> scope_sums() {
+        return read_scope_sums(database_);
+    }
+    [[nodiscard]] Result<std::vector<ledger::Queries::TagSum>> tag_sums(const std::string& from,
+                                                                        const std::string& until) {
+        return read_tag_sums(database_, from, until);
+    }
 
   private:
     // What is known of the rows that a prefix may mean.

@@ -1,36 +1,32 @@
 #include "store/ledger_writer.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
-#include "store/ledger_reader.h"
+#include "store/row_codec.h"
 #include "store/schema.h"
 
 namespace belay::store {
 
 namespace {
 
-// What a batch's row says of the rows in it.
-struct Sums {
-    int64_t requests = 0;
-    int64_t failures = 0;
-    int64_t first_ms = 0;
-    int64_t last_ms = 0;
-    int64_t prompt_tokens = 0;
-    int64_t output_tokens = 0;
-    NanoCredits cost;
-    int64_t cost_unknown = 0;
+// So many neighbours of one size make one of the next; a batch as large as kMergedEnough is left
+// alone.
+constexpr size_t kFan = 8;
+constexpr int64_t kMergedEnough = 2048;
+constexpr int64_t kMergedMax = 4096;
+constexpr int64_t kMergedBytesMax = 4 << 20;
+constexpr int64_t kTailMax = 64;  // batches looked at; more are merged by and by
+constexpr int64_t kDropMax = 64;  // batches deleted in one transaction
 
-    void add(const RowFixed& row) {
-        first_ms = requests == 0 ? row.received_ms : std::min(first_ms, row.received_ms);
-        last_ms = std::max(last_ms, row.received_ms);
-        ++requests;
-        failures += row.status == static_cast<uint8_t>(ledger::Status::failure) ? 1 : 0;
-        prompt_tokens += row.input + row.cache_read + row.cache_write;
-        output_tokens += row.output;
-        cost = belay::add(cost, NanoCredits{row.cost});
-        cost_unknown += row.cost_source == static_cast<uint8_t>(chat::CostSource::unknown) ? 1 : 0;
+int level_of(int64_t requests) {
+    int level = 0;
+    for (; requests >= static_cast<int64_t>(kFan); requests /= static_cast<int64_t>(kFan)) {
+        ++level;
     }
-};
+    return level;
+}
 
 }  // namespace
 
@@ -50,17 +46,47 @@ Result<void> LedgerWriter::connect() {
 }
 
 Result<void> LedgerWriter::prepare() {
-    insert_ = TRY(database_.prepare("INSERT INTO batch VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
-    Statement last = TRY(database_.prepare(
-        "SELECT first_seq + requests FROM batch ORDER BY first_seq DESC LIMIT 1"));
-    next_seq_ = TRY(last.step()) ? last.integer(0) : 1;
+    begin_ = TRY(database_.prepare("BEGIN IMMEDIATE"));
+    commit_ = TRY(database_.prepare("COMMIT"));
+    TRY(batches_.prepare(database_));
+    TRY(sums_.prepare(database_));
+    next_seq_ = TRY(batches_.next_seq());
     saved_ = TRY(find_saved_segment(database_));
     return {};
 }
 
+// Rolls back what was begun.
 void LedgerWriter::disconnect() {
-    const Statement closed = std::move(insert_);
+    sums_.forget();
+    batches_.forget();
+    begin_ = Statement();
+    commit_ = Statement();
     database_ = Database();
+}
+
+template <class Work>
+auto LedgerWriter::in_transaction(const Work& work) -> decltype(work()) {
+    TRY(connect());
+    const auto run = [this](Statement& statement) -> Result<void> {
+        Result<bool> stepped = statement.step();
+        statement.reset();
+        return stepped.ok() ? Result<void>() : stepped.error();
+    };
+    Result<void> begun = run(begin_);
+    if (!begun.ok()) {
+        disconnect();
+        return begun.error();
+    }
+    auto done = work();
+    if (!done.ok()) {
+        disconnect();
+        return done;
+    }
+    if (Result<void> committed = run(commit_); !committed.ok()) {
+        disconnect();
+        return committed.error();
+    }
+    return done;
 }
 
 Result<void> LedgerWriter::save(std::string_view rows, SegmentName from) {
@@ -68,44 +94,112 @@ Result<void> LedgerWriter::save(std::string_view rows, SegmentName from) {
     if (from.sequence != 0 && from.journal == saved_.journal && from.sequence <= saved_.sequence) {
         return {};
     }
-    const SegmentName upto = from.sequence != 0 ? from : saved_;
-    if (Result<void> done = insert(rows, upto); !done.ok()) {
-        disconnect();  // rolls back
-        return done;
+    std::optional<std::string> renewed;
+    if (!rollup_.read(rows)) {
+        renewed = renew_rows(rows);  // an older Belay left them
+        rows = *renewed;
+        (void)rollup_.read(rows);
     }
+    const SegmentName upto = from.sequence != 0 ? from : saved_;
+    if (rollup_.facts().requests == 0) {
+        return {};
+    }
+    TRY(in_transaction([&] { return insert(rows, upto); }));
+    next_seq_ += rollup_.facts().requests;
     saved_ = upto;
     return {};
 }
 
-// One statement is one transaction.
 Result<void> LedgerWriter::insert(std::string_view rows, SegmentName upto) {
-    Sums sums;
-    keys_.clear();
-    RowReader reader(rows);
-    while (const auto row = reader.next()) {
-        sums.add(row->fixed);
-        write_id_key(keys_, row->id);
+    TRY(batches_.insert(next_seq_, rollup_.facts(), rows, upto));
+    return sums_.add(rollup_.sums());
+}
+
+// From the newest batch back: a run of those that are no larger than the step they have reached.
+Result<bool> LedgerWriter::merge_some() {
+    TRY(connect());
+    const std::vector<BatchTable::Size> tail = TRY(batches_.newest(kTailMax));
+    int level = 0;
+    int64_t requests = 0;
+    int64_t bytes = 0;
+    size_t count = 0;
+    for (const BatchTable::Size& batch : tail) {
+        const bool fits = batch.requests < kMergedEnough &&
+                          requests + batch.requests <= kMergedMax &&
+                          bytes + batch.bytes <= kMergedBytesMax;
+        const bool larger = level_of(batch.requests) > level;
+        if (!fits || (larger && count >= kFan)) {
+            break;
+        }
+        level = std::max(level, level_of(batch.requests));
+        requests += batch.requests;
+        bytes += batch.bytes;
+        ++count;
     }
-    if (sums.requests == 0) {
-        return {};
+    if (count < kFan && (requests < kMergedEnough || count < 2)) {
+        return false;
     }
-    int at = 0;
-    for (const int64_t value :
-         {next_seq_, sums.first_ms, sums.last_ms, sums.requests, sums.failures, sums.prompt_tokens,
-          sums.output_tokens, sums.cost.value, sums.cost_unknown, kRowFormat}) {
-        insert_.bind(++at, value);
+    TRY(in_transaction([&] { return merge(tail[count - 1].first_seq, tail[0].first_seq); }));
+    return true;
+}
+
+// Rows refer to routes by their distance, so they stay true when batches are joined.
+Result<void> LedgerWriter::merge(int64_t first, int64_t last) {
+    BatchFacts facts;
+    std::string rows;
+    SegmentName mark;
+    for (int64_t after = first - 1; after < last;) {
+        const std::optional<BatchTable::Row> batch = TRY(batches_.next(after));
+        if (!batch) {
+            break;
+        }
+        after = batch->first_seq;
+        facts.absorb(TRY(batches_.facts_of(batch->first_seq)));
+        rows += batch->rows;
+        mark = batch->mark;
     }
-    insert_.bind_blob(++at, keys_);
-    insert_.bind_blob(++at, rows);
-    insert_.bind(++at, static_cast<int64_t>(upto.journal));
-    insert_.bind(++at, static_cast<int64_t>(upto.sequence));
-    Result<bool> stepped = insert_.step();
-    insert_.reset();
-    if (!stepped.ok()) {
-        return stepped.error();
+    TRY(batches_.remove(first, last));
+    next_seq_ = std::max(next_seq_, last + 1);
+    return batches_.insert(first, facts, rows, mark);
+}
+
+Result<uint64_t> LedgerWriter::drop_some(int64_t ms) {
+    TRY(connect());
+    const std::vector<BatchTable::Span> old = TRY(batches_.older_than(ms, kDropMax));
+    if (old.empty()) {
+        return uint64_t{0};
     }
-    next_seq_ += sums.requests;
-    return {};
+    return in_transaction([&]() -> Result<uint64_t> {
+        const int64_t newest = TRY(batches_.newest(1)).front().first_seq;
+        uint64_t dropped = 0;
+        for (const BatchTable::Span& batch : old) {
+            if (batch.last_ms < ms && batch.first_seq != newest) {
+                TRY(batches_.remove(batch.first_seq, batch.first_seq));
+                dropped += static_cast<uint64_t>(batch.requests);
+            } else {
+                dropped += TRY(drop_rows(batch, ms));
+            }
+        }
+        return dropped;
+    });
+}
+
+// The newest batch stays, be it empty: its mark says what of the journal is saved.
+Result<uint64_t> LedgerWriter::drop_rows(const BatchTable::Span& batch, int64_t ms) {
+    const std::optional<BatchTable::Row> old = TRY(batches_.next(batch.first_seq - 1));
+    std::string kept;
+    RowWriter writer;
+    for (RowReader reader(old->rows); const auto row = reader.next();) {
+        if (row->fixed.received_ms >= ms) {
+            const ledger::Entry entry = restore_entry(*row);
+            writer.write(kept, entry.record, entry.trace);
+        }
+    }
+    Rollup rest;
+    (void)rest.read(kept);
+    TRY(batches_.remove(batch.first_seq, batch.first_seq));
+    TRY(batches_.insert(batch.first_seq, rest.facts(), kept, old->mark));
+    return static_cast<uint64_t>(batch.requests - rest.facts().requests);
 }
 
 }  // namespace belay::store

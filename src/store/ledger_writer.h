@@ -1,15 +1,18 @@
 #pragma once
-// The writing side of the ledger's database: one connection and its prepared statement. Belongs to
-// one thread. After a failed save the connection is closed and opened anew before the next: a
-// descriptor that once failed to sync is not trusted again.
+// The writing side of the ledger's database: one connection and its prepared statements. Belongs to
+// one thread. Each save is one transaction of the rows, their summary and the sums they add to.
+// After a failed one the connection is closed and opened anew before the next: a descriptor that
+// once failed to sync is not trusted again.
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
-#include "store/row_codec.h"
+#include "store/batch_table.h"
+#include "store/rollup.h"
 #include "store/segment.h"
 #include "store/sqlite.h"
+#include "store/sums.h"
 
 namespace belay::store {
 
@@ -32,17 +35,30 @@ class LedgerWriter {
     // The last segment in the database, known once connect() was well.
     [[nodiscard]] SegmentName saved() const { return saved_; }
 
+    // Makes one batch of the newest small ones, if enough of them have gathered. True: there may be
+    // more to do.
+    [[nodiscard]] Result<bool> merge_some();
+    // Deletes some of the rows received before `ms`; how many, 0 when none is left.
+    [[nodiscard]] Result<uint64_t> drop_some(int64_t ms);
+
   private:
     [[nodiscard]] Result<void> prepare();
+    template <class Work>
+    [[nodiscard]] auto in_transaction(const Work& work) -> decltype(work());
     [[nodiscard]] Result<void> insert(std::string_view rows, SegmentName upto);
+    [[nodiscard]] Result<void> merge(int64_t first, int64_t last);
+    [[nodiscard]] Result<uint64_t> drop_rows(const BatchTable::Span& batch, int64_t ms);
     void disconnect();
 
     Options options_;
-    std::string keys_;  // of the batch at hand
+    Rollup rollup_;  // of the batch at hand
     int64_t next_seq_ = 1;
     SegmentName saved_;
     Database database_;
-    Statement insert_;
+    Statement begin_;
+    Statement commit_;
+    BatchTable batches_;
+    SumsWriter sums_;
 };
 
 }  // namespace belay::store

@@ -7,7 +7,12 @@
 //             row per request, indexed by a random id, would cost ten times the CPU and a page
 //             written per request. journal and journal_sequence name the journal's segment
 //             (segment.h) that was saved last when this row was: the newest row's say what need not
-//             be read again
+//             be read again. Neighbours are merged when they are small; the newest row is never
+//             deleted, for its mark
+//   batch_summary  what lets a question pass over a batch unread (batch_facts.h)
+//   series    each combination of what daily sums are kept by, with its sums over all days. kind:
+//             0 by key, 1 by end user, 2 by tag; digest: a hash of its texts
+//   day_sum   a series' sums of one day (days since 1970-01-01 UTC)
 #include <cstdint>
 
 #include "base/result.h"
@@ -16,7 +21,7 @@
 
 namespace belay::store {
 
-inline constexpr int64_t kSchemaVersion = 2;
+inline constexpr int64_t kSchemaVersion = 3;
 
 // Sets the connection up (WAL, sync at checkpoints only, small cache) and brings the tables to
 // kSchemaVersion. `now_ms` is noted in the migration's row.

@@ -210,13 +210,16 @@ void SqliteLedger::run() {
         wait(lock);
         last = stopping_;
         attempt(lock);
+        drop(lock);
+        merge(lock);
     }
     tell_lost();
 }
 
 void SqliteLedger::wait(std::unique_lock<std::mutex>& lock) {
     const auto asked = [this] {
-        return stopping_ || segment_wanted_ || attempts_begun_ < attempt_asked_;
+        return stopping_ || segment_wanted_ || attempts_begun_ < attempt_asked_ ||
+               drop_before_ms_.has_value();
     };
     if (drain_.failing()) {
         wake_.wait_for(lock, drain_.retry_after(), asked);
@@ -303,18 +306,74 @@ void SqliteLedger::tell_lost() {
     }
 }
 
-Result<ledger::Entry> SqliteLedger::find(std::string_view id) {
-    flush();
-    LedgerReader reader =
-        TRY(LedgerReader::open(dir_.file(kDatabaseName), dir_.file(kJournalName), options_.vfs));
-    return reader.find(id);
+// Between commits, a little at a time.
+void SqliteLedger::merge(std::unique_lock<std::mutex>& lock) {
+    lock.unlock();
+    drain_.merge();
+    lock.lock();
 }
 
-Result<std::vector<ledger::Entry>> SqliteLedger::find_last(size_t count) {
+void SqliteLedger::drop(std::unique_lock<std::mutex>& lock) {
+    if (!drop_before_ms_) {
+        return;
+    }
+    const int64_t ms = *drop_before_ms_;
+    lock.unlock();
+    Result<uint64_t> some = drain_.drop_some(ms);
+    lock.lock();
+    const bool done = !some.ok() || *some == 0 || stopping_;
+    if (some.ok() && dropped_ && dropped_->ok()) {
+        *some += **dropped_;
+    }
+    dropped_ = std::move(some);
+    if (done) {
+        drop_before_ms_.reset();
+        settled_.notify_all();
+    }
+}
+
+Result<uint64_t> SqliteLedger::drop_before(int64_t ms) {
+    const std::lock_guard one_at_a_time(drop_mutex_);
     flush();
-    LedgerReader reader =
-        TRY(LedgerReader::open(dir_.file(kDatabaseName), dir_.file(kJournalName), options_.vfs));
-    return reader.find_last(count);
+    std::unique_lock lock(mutex_);
+    dropped_.reset();
+    drop_before_ms_ = ms;
+    wake_.notify_one();
+    settled_.wait(lock, [this] { return !drop_before_ms_; });
+    return *std::exchange(dropped_, std::nullopt);
+}
+
+Result<LedgerReader> SqliteLedger::read() {
+    flush();
+    return LedgerReader::open(dir_.file(kDatabaseName), dir_.file(kJournalName), options_.vfs);
+}
+
+Result<ledger::Entry> SqliteLedger::find(std::string_view id) { return TRY(read()).find(id); }
+
+Result<std::vector<ledger::Entry>> SqliteLedger::find_last(size_t count) {
+    return TRY(read()).find_last(count);
+}
+
+Result<ledger::LogPage> SqliteLedger::find_page(const ledger::LogFilter& filter) {
+    return TRY(read()).find_page(filter);
+}
+
+Result<std::vector<ledger::DaySum>> SqliteLedger::day_sums(const ledger::DayFilter& filter) {
+    return TRY(read()).day_sums(filter);
+}
+
+Result<std::vector<ledger::ScopeSum>> SqliteLedger::scope_sums() {
+    return TRY(read()).scope_sums();
+}
+
+Result<std::vector<ledger::Queries::TagSum>> SqliteLedger::tag_sums(const std::string& from,
+                                                                    const std::string& until) {
+    return TRY(read()).tag_sums(from, until);
+}
+
+Result<void> SqliteLedger::for_each(const ledger::LogFilter& filter,
+                                    const std::function<bool(const ledger::Entry&)>& take) {
+    return TRY(read()).for_each(filter, take);
 }
 
 ledger::Stats SqliteLedger::stats() const {

@@ -15,15 +15,19 @@
 // What a power cut can lose: records since the last checkpoint.
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
 #include "ledger/ledger.h"
+#include "ledger/query.h"
 #include "store/data_dir.h"
 #include "store/drain.h"
+#include "store/ledger_reader.h"
 #include "store/row_codec.h"
 
 namespace belay::store {
@@ -37,7 +41,7 @@ struct SqliteOptions {
     std::string vfs;                      // SQLite file system; tests put faults in it
 };
 
-class SqliteLedger final : public ledger::Ledger {
+class SqliteLedger final : public ledger::Ledger, public ledger::Queries {
   public:
     static constexpr std::string_view kDatabaseName = "ledger.db";
     static constexpr std::string_view kJournalName = "ledger.journal";
@@ -57,6 +61,17 @@ class SqliteLedger final : public ledger::Ledger {
     [[nodiscard]] Result<std::vector<ledger::Entry>> find_last(size_t count) override;
     [[nodiscard]] ledger::Stats stats() const override;
 
+    [[nodiscard]] Result<ledger::LogPage> find_page(const ledger::LogFilter& filter) override;
+    [[nodiscard]] Result<std::vector<ledger::DaySum>> day_sums(
+        const ledger::DayFilter& filter) override;
+    [[nodiscard]] Result<std::vector<ledger::ScopeSum>> scope_sums() override;
+    [[nodiscard]] Result<std::vector<TagSum>> tag_sums(const std::string& from,
+                                                       const std::string& until) override;
+    [[nodiscard]] Result<uint64_t> drop_before(int64_t ms) override;
+    [[nodiscard]] Result<void> for_each(
+        const ledger::LogFilter& filter,
+        const std::function<bool(const ledger::Entry&)>& take) override;
+
   private:
     SqliteLedger(DataDir dir, SqliteOptions options, Drain drain);
 
@@ -74,6 +89,9 @@ class SqliteLedger final : public ledger::Ledger {
     void attempt(std::unique_lock<std::mutex>& lock);
     void settle(std::unique_lock<std::mutex>& lock);
     void provide_segments(std::unique_lock<std::mutex>& lock);
+    void merge(std::unique_lock<std::mutex>& lock);
+    void drop(std::unique_lock<std::mutex>& lock);
+    [[nodiscard]] Result<LedgerReader> read();
     void tell_lost();
 
     DataDir dir_;
@@ -100,6 +118,10 @@ class SqliteLedger final : public ledger::Ledger {
     bool segment_wanted_ = false;  // append() has begun the spare one
     bool journal_full_ = false;    // append() need not ask it
     bool stopping_ = false;
+    // drop_before() asks, the writer does it between its commits.
+    std::optional<int64_t> drop_before_ms_;
+    std::optional<Result<uint64_t>> dropped_;
+    std::mutex drop_mutex_;  // one at a time
     ledger::Stats stats_;
     std::thread thread_;
 };

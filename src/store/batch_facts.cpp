@@ -1,0 +1,145 @@
+#include "store/batch_facts.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace belay::store {
+
+namespace {
+
+constexpr uint64_t kStir = 0x9E3779B97F4A7C15U;
+constexpr size_t kEntrySize = sizeof(uint64_t) + sizeof(uint32_t);
+
+uint64_t stir(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * kStir;
+    return hash ^ hash >> 29U;
+}
+
+uint64_t hash_at(std::string_view summary, size_t index) {
+    uint64_t hash = 0;
+    std::memcpy(&hash, summary.data() + index * kEntrySize, sizeof hash);
+    return hash;
+}
+
+uint32_t count_at(std::string_view summary, size_t index) {
+    uint32_t count = 0;
+    std::memcpy(&count, summary.data() + index * kEntrySize + sizeof(uint64_t), sizeof count);
+    return count;
+}
+
+std::string merge(std::string_view left, std::string_view right) {
+    Tally tally;
+    tally.add_summary(left);
+    tally.add_summary(right);
+    return tally.take();
+}
+
+int hex_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return -1;
+}
+
+bool is_hex(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return hex_value(c) >= 0; });
+}
+
+}  // namespace
+
+uint32_t id_key(std::string_view id) {
+    const std::string_view head = id.substr(0, kIdKeyChars);
+    uint32_t key = 0;
+    if (is_hex(head)) {
+        for (size_t i = 0; i < kIdKeyChars; ++i) {
+            key = key << 4 | static_cast<uint32_t>(i < head.size() ? hex_value(head[i]) : 0);
+        }
+        return key;
+    }
+    key = 0x811c9dc5;  // FNV-1a
+    for (const char c : head) {
+        key = (key ^ static_cast<unsigned char>(c)) * 0x01000193;
+    }
+    return key;
+}
+
+void write_id_key(std::string& out, std::string_view id) {
+    const uint32_t key = id_key(id);
+    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
+        out += static_cast<char>(key >> shift & 0xFF);
+    }
+}
+
+uint64_t hash_text(std::string_view text, uint64_t seed) {
+    uint64_t hash = stir(seed, text.size());
+    const char* at = text.data();
+    size_t left = text.size();
+    for (; left >= sizeof hash; left -= sizeof hash, at += sizeof hash) {
+        uint64_t word = 0;
+        std::memcpy(&word, at, sizeof word);
+        hash = stir(hash, word);
+    }
+    uint64_t rest = 0;
+    std::memcpy(&rest, at, left);
+    return stir(stir(hash, rest), seed);
+}
+
+void Tally::add_summary(std::string_view summary) {
+    for (size_t i = 0; i < summary.size() / kEntrySize; ++i) {
+        entries_.push_back({hash_at(summary, i), count_at(summary, i)});
+    }
+}
+
+std::string Tally::take() {
+    std::sort(entries_.begin(), entries_.end(),
+              [](const Entry& left, const Entry& right) { return left.hash < right.hash; });
+    std::string out;
+    for (size_t i = 0; i < entries_.size();) {
+        Entry entry = entries_[i++];
+        for (; i < entries_.size() && entries_[i].hash == entry.hash; ++i) {
+            entry.count += entries_[i].count;
+        }
+        out.append(reinterpret_cast<const char*>(&entry.hash), sizeof entry.hash);
+        out.append(reinterpret_cast<const char*>(&entry.count), sizeof entry.count);
+    }
+    entries_.clear();
+    return out;
+}
+
+uint32_t count_in(std::string_view summary, uint64_t hash) {
+    size_t low = 0;
+    size_t high = summary.size() / kEntrySize;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (hash_at(summary, middle) < hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < summary.size() / kEntrySize && hash_at(summary, low) == hash
+               ? count_at(summary, low)
+               : 0;
+}
+
+void BatchFacts::absorb(const BatchFacts& next) {
+    requests += next.requests;
+    failures += next.failures;
+    prompt_tokens += next.prompt_tokens;
+    output_tokens += next.output_tokens;
+    cost = add(cost, next.cost);
+    cost_unknown += next.cost_unknown;
+    received_ms.add(next.received_ms);
+    cost_each.add(next.cost_each);
+    tokens_each.add(next.tokens_each);
+    total_us.add(next.total_us);
+    first_token_us.add(next.first_token_us);
+    id_keys += next.id_keys;
+    common = merge(common, next.common);
+    varied = merge(varied, next.varied);
+}
+
+}  // namespace belay::store

@@ -1,0 +1,43 @@
+#pragma once
+// The ledger's sums in the database: what each series (rollup.h) has in all and by day. Written in
+// the transaction that saves the rows themselves, so they are exact whatever happens; kept when the
+// rows are dropped.
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ledger/query.h"
+#include "store/rollup.h"
+#include "store/sqlite.h"
+
+namespace belay::store {
+
+class SumsWriter {
+  public:
+    [[nodiscard]] Result<void> prepare(Database& database);
+    // Within the caller's transaction.
+    [[nodiscard]] Result<void> add(const std::vector<Rollup::Sum>& sums);
+    // Lets the statements go; after a transaction that was rolled back too.
+    void forget();
+
+  private:
+    [[nodiscard]] Result<int64_t> series_of(const Rollup::Sum& sum);
+    [[nodiscard]] Result<int64_t> find_series(const Rollup::Sum& sum, int64_t digest);
+
+    Statement find_;
+    Statement begin_;
+    Statement add_total_;
+    Statement add_day_;
+    int64_t next_id_ = 1;
+    std::unordered_map<std::string, int64_t> ids_;  // of series used of late, by kind and name
+};
+
+[[nodiscard]] Result<std::vector<ledger::DaySum>> read_day_sums(Database& database,
+                                                                const ledger::DayFilter& filter);
+[[nodiscard]] Result<std::vector<ledger::ScopeSum>> read_scope_sums(Database& database);
+[[nodiscard]] Result<std::vector<ledger::Queries::TagSum>> read_tag_sums(Database& database,
+                                                                         const std::string& from,
+                                                                         const std::string& until);
+
+}  // namespace belay::store

@@ -19,12 +19,12 @@ Error unreachable(std::string_view detail) {
 
 void ignore_notice(void*, const char*) {}
 
-// Names and values as libpq wants them; a later one replaces an earlier one.
+// Names and values as libpq wants them, owned by others; a later one replaces an earlier one.
 class Settings {
   public:
-    void add(const char* name, const std::string& value) {
+    void add(const char* name, const char* value) {
         names_.push_back(name);
-        values_.push_back(value.c_str());
+        values_.push_back(value);
     }
     [[nodiscard]] const char* const* names() {
         names_.push_back(nullptr);
@@ -43,7 +43,7 @@ class Settings {
 PGconn* connect(const Libpq& pq, const PostgresUrl& url, const std::string& timeout) {
     Settings settings;
     settings.add("application_name", "belay");
-    settings.add("connect_timeout", timeout);
+    settings.add("connect_timeout", timeout.c_str());
     // A standby cannot be written to: with several hosts, the one that can is looked for.
     settings.add("target_session_attrs", "read-write");
     settings.add("gssencmode", "disable");
@@ -52,10 +52,10 @@ PGconn* connect(const Libpq& pq, const PostgresUrl& url, const std::string& time
     settings.add("keepalives_count", "3");
     settings.add("tcp_user_timeout", "20000");
     for (const auto& [name, value] : url.settings) {
-        settings.add(name.c_str(), value);
+        settings.add(name.c_str(), value.c_str());
     }
     if (!url.password.empty()) {
-        settings.add("password", url.password.reveal());
+        settings.add("password", url.password.reveal().c_str());
     }
     settings.add("client_encoding", "UTF8");
     return pq.PQconnectdbParams(settings.names(), settings.values(), 0);

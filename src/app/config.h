@@ -41,6 +41,9 @@ struct GeneralSettings {
     bool store_prompts_in_spend_logs = false;
     bool store_model_in_db = false;
     bool disable_spend_logs = false;
+    Secret salt_key;  // LITELLM_SALT_KEY: seals stored secrets; empty = the master key
+    std::string ui_username = "admin";
+    Secret ui_password;  // empty = the master key
     bool allow_public_health_readiness_details = false;
     bool dangerously_permit_weak_or_unset_master_key = false;
     std::optional<double> max_request_size_mb;
@@ -51,6 +54,13 @@ struct LitellmSettings {
     bool set_verbose = false;
     bool check_provider_endpoint = false;
     bool always_include_stream_usage = false;
+    std::optional<double> max_budget;  // US$ of the whole gateway; 0 = off
+    std::string budget_duration;
+    std::optional<double> max_end_user_budget;  // US$ of each customer
+    std::string max_end_user_budget_id;
+    std::string zone = "UTC";  // where budgets' days begin
+    int budget_status = 422;   // of a refusal for money
+    bool store_audit_logs = false;
 };
 
 // One value as the file set it, for describe_changes(). Secrets are kept as a digest only.

@@ -168,6 +168,14 @@ void read_general(Load& load, const yaml::Node& general, const yaml::Node& litel
     g.master_key = secret_or_env(load, general, "master_key", "LITELLM_MASTER_KEY");
     g.database_url = secret_or_env(load, general, "database_url", "DATABASE_URL");
     g.litellm_key_header_name = read_text(general, "litellm_key_header_name");
+    const auto variable = [&load](std::string_view name) {
+        return load.env ? load.env(name).value_or("") : std::string();
+    };
+    g.salt_key = Secret(variable("LITELLM_SALT_KEY"));
+    if (const std::string name = variable("UI_USERNAME"); !name.empty()) {
+        g.ui_username = name;
+    }
+    g.ui_password = Secret(variable("UI_PASSWORD"));
     g.store_prompts_in_spend_logs = read_flag(general, "store_prompts_in_spend_logs", false);
     g.store_model_in_db =
         read_flag(general, "store_model_in_db", env_flag(load, "STORE_MODEL_IN_DB"));
@@ -189,6 +197,17 @@ void read_general(Load& load, const yaml::Node& general, const yaml::Node& litel
     LitellmSettings& l = load.config.litellm;
     l.json_logs = read_flag(litellm, "json_logs", false);
     l.set_verbose = read_flag(litellm, "set_verbose", false);
+    l.max_budget = read<double>(litellm, "max_budget", to_number);
+    l.budget_duration = read_text(litellm, "budget_duration");
+    l.max_end_user_budget = read<double>(litellm, "max_end_user_budget", to_number);
+    l.max_end_user_budget_id = read_text(litellm, "max_end_user_budget_id");
+    if (const std::string zone = read_text(litellm, "timezone"); !zone.empty()) {
+        l.zone = zone;
+    }
+    if (read<int64_t>(litellm, "budget_exceeded_status_code", to_count) == 429) {
+        l.budget_status = 429;
+    }
+    l.store_audit_logs = read_flag(litellm, "store_audit_logs", false);
     l.check_provider_endpoint = read_flag(litellm, "check_provider_endpoint", false);
     l.always_include_stream_usage =
         read_flag(litellm, "always_include_stream_usage",

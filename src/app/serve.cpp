@@ -224,16 +224,49 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
 
     Service* self = service.get();
     service->loops_ = std::make_unique<net::Loops>(options.workers);
+    service->governance_ = TRY(Governance::open(config, service->master_key_, self->needs(data)));
     service->gateway_ = std::make_unique<gateway::Gateway>(
-        gateway::Services{system_clock(), self->snapshots_, self->health_, self->providers_,
-                          *self->ledger_, &self->control_->account(), &write_request,
-                          self->sign_in_url()},
+        gateway::Services{.clock = system_clock(),
+                          .snapshots = self->snapshots_,
+                          .health = self->health_,
+                          .providers = self->providers_,
+                          .ledger = *self->ledger_,
+                          .account = &self->control_->account(),
+                          .directory = &self->governance_->directory(),
+                          .governor = &self->governance_->governor(),
+                          .on_record = &write_request,
+                          .sign_in_url = self->sign_in_url()},
         service->loops_->all(), service->control_->context());
+    service->gateway_->set_management(service->governance_.get());
     service->gateway_->set_extra([self](net::HttpRequest& request, net::HttpResponder& reply) {
         return self->extra_page(request, reply);
     });
     service->publish();
     return service;
+}
+
+Governance::Needs Service::needs(const std::string& data_dir) {
+    const auto current = [this] { return snapshots_.current(); };
+    return {
+        .data_dir = data_dir,
+        .ledger = *ledger_,
+        .queries = *ledger_,
+        .table =
+            [current] {
+                const auto snapshot = current();
+                return snapshot != nullptr ? snapshot->table : nullptr;
+            },
+        .on_models_changed = [this] { publish(); },
+        .is_cooling =
+            [this](const std::string& id) {
+                for (const auto& row : health_.rows(system_clock().mono())) {
+                    if (row.deployment_id == id) {
+                        return true;
+                    }
+                }
+                return false;
+            },
+        .requests_in_flight = [this] { return api_ != nullptr ? api_->requests_in_flight() : 0; }};
 }
 
 Result<void> Service::decide_address(const ServeOptions& options, const Env& env) {
@@ -285,7 +318,9 @@ void Service::publish() {
         config = config_;
         catalogue = catalogue_;
     }
-    snapshot->table = enrich(config->table, catalogue.get());
+    auto table = std::make_shared<routing::Table>(config->table);
+    governance_->add_models(*table);
+    snapshot->table = enrich(*table, catalogue.get());
     snapshot->master_key = master_key_;
     snapshot->key_header = config->general.litellm_key_header_name;
     snapshot->expand_wildcards = config->path.empty() || config->litellm.check_provider_endpoint;
@@ -339,6 +374,7 @@ void Service::reload(std::string_view why) {
         config_ = std::make_shared<const Config>(std::move(*loaded));
         stamps_ = stamp(config_->files);
     }
+    governance_->configure(*config_, master_key_);
     publish();
     log::write(log::Level::info, "config.reloaded",
                "configuration reloaded (" + std::string(why) + "): " +
@@ -441,6 +477,7 @@ Service::~Service() {
     api_.reset();
     auth_.reset();
     gateway_.reset();
+    governance_.reset();
     control_.reset();
     if (ledger_ != nullptr) {
         ledger_->flush();

@@ -9,12 +9,14 @@
 #include "admin/signin_http.h"
 #include "app/cli.h"
 #include "app/config.h"
+#include "app/governance.h"
 #include "app/runtime.h"
 #include "gateway/gateway.h"
 #include "net/http_server.h"
 #include "net/loops.h"
 #include "providers/registry.h"
 #include "routing/plan.h"
+#include "store/sqlite_ledger.h"
 
 namespace belay::app {
 
@@ -46,6 +48,7 @@ class Service {
         const ServeOptions& options, const Env& env);
     [[nodiscard]] Result<void> decide_address(const ServeOptions& options, const Env& env);
     [[nodiscard]] std::string sign_in_url() const;
+    [[nodiscard]] Governance::Needs needs(const std::string& data_dir);
     void publish();  // a snapshot of config_ and what the account's catalogue adds to it
     void on_account(const accounts::AccountView& view);
     void watch_files();
@@ -65,7 +68,7 @@ class Service {
     accounts::CataloguePtr catalogue_;
     std::string stamps_;
 
-    std::unique_ptr<ledger::Ledger> ledger_;
+    std::unique_ptr<store::SqliteLedger> ledger_;
     routing::Health health_;
     providers::Registry providers_;
     gateway::SnapshotStore snapshots_;
@@ -73,6 +76,7 @@ class Service {
     std::unique_ptr<admin::SigninPage> page_;
     std::unique_ptr<admin::SigninHandler> page_handler_;
     std::unique_ptr<net::Loops> loops_;
+    std::unique_ptr<Governance> governance_;
     std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<net::HttpServer> api_;
     std::unique_ptr<net::HttpServer> auth_;

@@ -60,7 +60,7 @@ Gateway::Gateway(Services services, const std::vector<net::Loop*>& loops,
                  std::shared_ptr<net::ClientContext> context)
     : services_(std::move(services)) {
     for (net::Loop* loop : loops) {
-        workers_.push_back(std::make_unique<Worker>(*loop, context));
+        workers_.push_back(std::make_unique<Worker>(*loop, context, services_.directory));
     }
 }
 
@@ -77,14 +77,18 @@ Worker& Gateway::worker(net::Loop& loop) {
 
 std::optional<net::HttpHandler::Refusal> Gateway::admit(const http::Head& head,
                                                         std::string_view path, uint16_t) {
-    const SnapshotPtr& snapshot = services_.snapshots.look(worker(*net::Loop::current()).seen);
+    Worker& w = worker(*net::Loop::current());
+    const SnapshotPtr& snapshot = services_.snapshots.look(w.seen);
     if (auto foreign = check_browser(head, snapshot->allowed_hosts, snapshot->allowed_origins)) {
         return refuse(foreign->status, error_envelope(foreign->message, "auth_error", {},
                                                       std::to_string(foreign->status)));
     }
     const Routed routed = route(path);
     if (routed.route == Route::unknown) {
-        return std::nullopt;  // perhaps one of the extra pages
+        if (management_ == nullptr || !management_->owns(path)) {
+            return std::nullopt;  // perhaps one of the extra pages
+        }
+        return management_->is_public(path) ? std::nullopt : admit_caller(w, head, path, *snapshot);
     }
     const bool head_of_get = head.method == "HEAD" && routed.method == "GET";
     if (head.method == "OPTIONS" && !head.header("origin").empty()) {
@@ -102,17 +106,41 @@ std::optional<net::HttpHandler::Refusal> Gateway::admit(const http::Head& head,
         refusal.headers.emplace_back("Allow", routed.method);
         return refusal;
     }
-    if (!routed.is_public) {
-        const size_t mark = head.target.find('?');
-        const auto query =
-            mark == std::string_view::npos ? std::string_view() : head.target.substr(mark + 1);
-        if (auto body = check_key(find_key(head, snapshot->key_header, query), *snapshot)) {
-            Refusal refusal = refuse(401, std::move(*body));
+    return routed.is_public ? std::nullopt : admit_caller(w, head, path, *snapshot);
+}
+
+std::optional<net::HttpHandler::Refusal> Gateway::admit_caller(Worker& w, const http::Head& head,
+                                                               std::string_view path,
+                                                               const Snapshot& snapshot) const {
+    Judged judged = judge(w, head, path, snapshot);
+    if (judged.caller == nullptr) {
+        Refusal refusal = refuse(judged.status, std::move(judged.body));
+        if (judged.status == 401) {
             refusal.headers.emplace_back("WWW-Authenticate", "Bearer");
-            return refusal;
         }
+        return refusal;
     }
+    w.admitted_head = &head;
+    w.admitted = std::move(judged.caller);
     return std::nullopt;
+}
+
+Judged Gateway::judge(Worker& w, const http::Head& head, std::string_view path,
+                      const Snapshot& snapshot) const {
+    const size_t mark = head.target.find('?');
+    const auto query =
+        mark == std::string_view::npos ? std::string_view() : head.target.substr(mark + 1);
+    return w.callers.judge(find_key(head, snapshot.key_header, query), snapshot, path,
+                           unix_millis(services_.clock.wall()));
+}
+
+governance::CallerPtr Gateway::caller_of(Worker& w, const net::HttpRequest& request,
+                                         const Snapshot& snapshot) const {
+    if (w.admitted_head == request.head && w.admitted != nullptr) {
+        w.admitted_head = nullptr;
+        return std::move(w.admitted);
+    }
+    return judge(w, *request.head, request.path, snapshot).caller;  // others came in between
 }
 
 net::Task<void> Gateway::handle(net::HttpRequest& request, net::HttpResponder& reply) {
@@ -122,18 +150,27 @@ net::Task<void> Gateway::handle(net::HttpRequest& request, net::HttpResponder& r
     switch (routed.route) {
         case Route::chat:
         case Route::embeddings: {
+            governance::CallerPtr caller = caller_of(w, request, *snapshot);
+            if (caller == nullptr) {  // blocked while its body was read
+                co_await reply.send(401, kJson,
+                                    error_envelope("Authentication Error, the key has lost its "
+                                                   "access.",
+                                                   "auth_error", {}, "401"));
+                co_return;
+            }
             Call call(
-                services_, w, snapshot,
+                services_, w, snapshot, std::move(caller),
                 routed.route == Route::chat ? protocols::Api::chat : protocols::Api::embeddings,
                 request, reply);
             co_await call.run(percent_decode(routed.model));
             co_return;
         }
         case Route::models:
-            co_await models(request, reply, {}, *snapshot);
+            co_await models(request, reply, {}, *snapshot, caller_of(w, request, *snapshot));
             co_return;
         case Route::model:
-            co_await models(request, reply, routed.model, *snapshot);
+            co_await models(request, reply, routed.model, *snapshot,
+                            caller_of(w, request, *snapshot));
             co_return;
         case Route::health:
             co_await health(reply, *snapshot);
@@ -153,6 +190,10 @@ net::Task<void> Gateway::handle(net::HttpRequest& request, net::HttpResponder& r
         case Route::unknown:
             break;
     }
+    if (management_ != nullptr && management_->owns(request.path)) {
+        co_await management_->handle(request, reply, caller_of(w, request, *snapshot));
+        co_return;
+    }
     if (extra_ && co_await extra_(request, reply)) {
         co_return;
     }
@@ -160,9 +201,15 @@ net::Task<void> Gateway::handle(net::HttpRequest& request, net::HttpResponder& r
 }
 
 net::Task<void> Gateway::models(net::HttpRequest& request, net::HttpResponder& reply,
-                                std::string_view id, const Snapshot& snapshot) {
+                                std::string_view id, const Snapshot& snapshot,
+                                governance::CallerPtr caller) {
     (void)request;
-    const auto names = list_names(snapshot);
+    auto names = list_names(snapshot);
+    if (caller != nullptr && !caller->model_lists.empty()) {
+        std::erase_if(names, [&](const auto& name) {
+            return governance::forbids_model(*caller, name.first, name.first) != nullptr;
+        });
+    }
     std::string out;
     if (!id.empty()) {
         const std::string wanted = percent_decode(id);

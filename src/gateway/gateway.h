@@ -10,7 +10,11 @@
 
 #include "accounts/service.h"
 #include "base/clock.h"
+#include "gateway/bounds.h"
+#include "gateway/callers.h"
 #include "gateway/snapshot.h"
+#include "governance/directory.h"
+#include "governance/governor.h"
 #include "ledger/ledger.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -27,7 +31,9 @@ struct Services {
     routing::Health& health;
     providers::Registry& providers;
     ledger::Ledger& ledger;
-    accounts::AccountService* account = nullptr;  // null: no Copilot account in this process
+    accounts::AccountService* account = nullptr;       // null: no Copilot account in this process
+    const governance::Directory* directory = nullptr;  // null: the master key alone
+    governance::Governor* governor = nullptr;          // null: nothing is limited
     // Called on a loop for each finished request; may be empty (a quiet log).
     std::function<void(const ledger::SpendRecord&)> on_record;
     std::string sign_in_url = "http://localhost:4001/github";
@@ -35,11 +41,16 @@ struct Services {
 
 // What belongs to one loop.
 struct Worker {
-    Worker(net::Loop& on, std::shared_ptr<net::ClientContext> context)
-        : loop(on), client(on, std::move(context)) {}
+    Worker(net::Loop& on, std::shared_ptr<net::ClientContext> context,
+           const governance::Directory* directory)
+        : loop(on), client(on, std::move(context)), callers(directory) {}
     net::Loop& loop;
     net::HttpClient client;
     SnapshotStore::Seen seen;
+    Callers callers;
+    // Who was admitted last, and by which head: most requests are handled right after.
+    const http::Head* admitted_head = nullptr;
+    governance::CallerPtr admitted;
     // Reply header lines that are the same for every answer of a deployment, laid out once.
     struct FixedLines {
         std::shared_ptr<const routing::Deployment> deployment;
@@ -58,8 +69,20 @@ struct Worker {
     };
     std::vector<std::unique_ptr<Scratch>> spare;
     providers::PreparedCache prepared;
+    Bounds bounds;
     // What a stream writes into while it has something to write: it holds no buffer while quiet.
     std::string frames;
+};
+
+// The management API: served on the same port to callers that the gateway has found.
+class Management {
+  public:
+    virtual ~Management() = default;
+    [[nodiscard]] virtual bool owns(std::string_view path) const = 0;
+    [[nodiscard]] virtual bool is_public(std::string_view path) const = 0;  // a login
+    // `caller` is null on public paths without a good key.
+    virtual net::Task<void> handle(net::HttpRequest& request, net::HttpResponder& reply,
+                                   governance::CallerPtr caller) = 0;
 };
 
 // Other pages served on the same port (the sign-in page): asked when the path is none of the API's.
@@ -72,6 +95,7 @@ class Gateway final : public net::HttpHandler {
     ~Gateway() override;
 
     void set_extra(Extra extra) { extra_ = std::move(extra); }
+    void set_management(Management* management) { management_ = management; }
     void set_draining() { draining_.store(true); }
 
     std::optional<Refusal> admit(const http::Head& head, std::string_view path,
@@ -80,15 +104,25 @@ class Gateway final : public net::HttpHandler {
 
   private:
     [[nodiscard]] Worker& worker(net::Loop& loop);
+    [[nodiscard]] Judged judge(Worker& worker, const http::Head& head, std::string_view path,
+                               const Snapshot& snapshot) const;
+    // The caller that admit() has let in.
+    [[nodiscard]] governance::CallerPtr caller_of(Worker& worker, const net::HttpRequest& request,
+                                                  const Snapshot& snapshot) const;
     // Out of line, so that their frames are not part of a call's (see relay.h).
     [[gnu::noinline]] net::Task<void> models(net::HttpRequest& request, net::HttpResponder& reply,
-                                             std::string_view id, const Snapshot& snapshot);
+                                             std::string_view id, const Snapshot& snapshot,
+                                             governance::CallerPtr caller);
+    [[nodiscard]] std::optional<Refusal> admit_caller(Worker& worker, const http::Head& head,
+                                                      std::string_view path,
+                                                      const Snapshot& snapshot) const;
     [[gnu::noinline]] net::Task<void> health(net::HttpResponder& reply, const Snapshot& snapshot);
     [[gnu::noinline]] net::Task<void> readiness(net::HttpResponder& reply);
 
     Services services_;
     std::vector<std::unique_ptr<Worker>> workers_;
     Extra extra_;
+    Management* management_ = nullptr;
     std::atomic<bool> draining_{false};
 };
 

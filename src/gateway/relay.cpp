@@ -206,11 +206,12 @@ void add_header(std::string& out, std::string_view name, std::string_view value)
 
 }  // namespace
 
-Call::Call(Services& services, Worker& worker, SnapshotPtr snapshot, protocols::Api client,
-           net::HttpRequest& request, net::HttpResponder& reply)
+Call::Call(Services& services, Worker& worker, SnapshotPtr snapshot, governance::CallerPtr caller,
+           protocols::Api client, net::HttpRequest& request, net::HttpResponder& reply)
     : services_(services),
       worker_(worker),
       snapshot_(std::move(snapshot)),
+      caller_(std::move(caller)),
       client_(client),
       request_(request),
       reply_(reply),
@@ -247,7 +248,14 @@ void Call::on_gone(void* self) {
 
 net::Task<void> Call::run(std::string path_model) {
     read_request();
-    const std::unique_ptr<Error> refusal = take_request(path_model);
+    std::unique_ptr<Error> refusal = take_request(path_model);
+    if (refusal == nullptr && !caller_->is_master) {
+        bool later = false;
+        refusal = reserve(later);
+        if (later) {
+            refusal = co_await wait_for_room();
+        }
+    }
     if (refusal != nullptr) {
         co_await fail(*refusal);
     } else {
@@ -278,6 +286,11 @@ std::unique_ptr<Error> Call::take_request(const std::string& path_model) {
         return std::make_unique<Error>(std::move(plan).error());
     }
     asked_->plan = std::move(*plan);
+    if (!caller_->is_master) {
+        if (auto forbidden = check_access(); forbidden != nullptr) {
+            return forbidden;
+        }
+    }
     max_retries_ = routing::max_retries(*asked_->plan);
     return nullptr;
 }
@@ -291,7 +304,7 @@ void Call::read_request() {
     record_.client_api = ledger_api(client_);
     record_.call_type = client_ == protocols::Api::embeddings ? ledger::CallType::aembedding
                                                               : ledger::CallType::acompletion;
-    record_.key_alias = "litellm_proxy_master_key";
+    name_caller();
     for (const auto& h : request_.head->headers) {
         const std::string_view name = h.name;
         // Lengths first: most headers are none of these.
@@ -361,6 +374,12 @@ routing::Query Call::make_query() const {
     const auto& controls = facts.controls;
     routing::Query query;
     query.model = facts.model;
+    for (const auto& [name, group] : caller_->aliases) {
+        if (name == facts.model) {
+            query.model = group;
+            break;
+        }
+    }
     query.mode =
         client_ == protocols::Api::embeddings ? routing::Mode::embedding : routing::Mode::chat;
     query.needs_tools = facts.tool_count > 0;
@@ -564,6 +583,7 @@ providers::Job Call::job(const Try& t) const {
         .inbound_beta = asked_->inbound_beta,
         .repeat = attempts_made_ > 1,
         .drop_params = snapshot_->table->settings.drop_params,
+        .output_cap = output_cap_,
         .adjust = std::move(adjust),
         .now = now(),
     };
@@ -1008,7 +1028,11 @@ std::string Call::reply_lines(const Try& t, std::string_view content_type) const
     if (tried != nullptr) {
         lines.number("x-litellm-overhead-duration-ms: ", tried->start_us / 1000);
     }
-    return lines.take();
+    std::string out = lines.take();
+    if (!caller_->is_master) {
+        add_limit_lines(out);
+    }
+    return out;
 }
 
 net::Task<void> Call::fail(const Error& error) {
@@ -1035,6 +1059,10 @@ net::Task<void> Call::fail(const Error& error) {
     }
     if (rendered.retry_after) {
         add_header(lines, "Retry-After", std::to_string(rendered.retry_after->count()));
+    }
+    if (!caller_->is_master) {
+        add_limit_lines(lines);
+        add_refusal_lines(lines);
     }
     answered_ = true;
     (void)co_await reply_.send_raw(rendered.status, lines, rendered.body);
@@ -1178,6 +1206,7 @@ void Call::finish_record() {
         trace_.attempts[0].deployment_id = record_.deployment_id;
         trace_.attempts[0].model = record_.upstream_model;
     }
+    reservation_.settle(record_.cost, record_.usage.total(), record_.premium_milli);
     services_.ledger.append(record_, trace_);
     if (services_.on_record) {
         services_.on_record(record_);

@@ -24,8 +24,8 @@ namespace belay::gateway {
 
 class Call {
   public:
-    Call(Services& services, Worker& worker, SnapshotPtr snapshot, protocols::Api client,
-         net::HttpRequest& request, net::HttpResponder& reply);
+    Call(Services& services, Worker& worker, SnapshotPtr snapshot, governance::CallerPtr caller,
+         protocols::Api client, net::HttpRequest& request, net::HttpResponder& reply);
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -56,6 +56,13 @@ class Call {
     void read_request();
     [[nodiscard]] routing::Query make_query() const;
     [[nodiscard]] std::unique_ptr<Error> take_request(const std::string& path_model);
+    // Access and limits (relay_limits.cpp).
+    [[nodiscard]] std::unique_ptr<Error> check_access();
+    [[nodiscard]] std::unique_ptr<Error> reserve(bool& later);
+    [[gnu::noinline]] net::Task<std::unique_ptr<Error>> wait_for_room();
+    void name_caller();
+    void add_limit_lines(std::string& lines) const;
+    void add_refusal_lines(std::string& lines) const;
     net::Task<void> attempts();
     [[nodiscard]] routing::Step next_step();
     [[nodiscard]] std::unique_ptr<Error> prepare(Try& t);
@@ -104,6 +111,9 @@ class Call {
     Services& services_;
     Worker& worker_;
     SnapshotPtr snapshot_;
+    governance::CallerPtr caller_;
+    governance::Reservation reservation_;
+    std::unique_ptr<governance::Refusal> limit_hit_;
     protocols::Api client_;
     net::HttpRequest& request_;
     net::HttpResponder& reply_;
@@ -119,6 +129,7 @@ class Call {
     net::Waiter sleeping_;
     int64_t output_bytes_ = 0;
     int max_retries_ = 0;
+    int64_t output_cap_ = 0;  // tokens that the budget still pays for; 0 = no such bound
     bool stream_ = false;
     bool include_usage_ = false;
     bool committed_ = false;

@@ -1,8 +1,9 @@
 #pragma once
 // The port to wherever SpendRecords are kept. append() is called by event loops on every request:
-// it copies and returns, never waits for a disk and never fails. What cannot be taken into memory
-// is spilled to a file; what cannot even be spilled is counted in stats().dropped and logged by the
-// driver. Readers may be called from any thread but a loop: they wait for the disk.
+// it copies and returns, and never fails. What the store does not take yet stays in a journal that
+// outlives the process; what neither the journal nor memory can hold is counted in stats().dropped
+// and logged by the driver. Readers may be called from any thread but a loop: they wait for the
+// disk.
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -97,7 +97,7 @@ std::string read_string(std::string_view raw) {
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
-int64_t output_limit(const Work& work) {
+int64_t model_output_limit(const Work& work) {
     if (work.job.model == nullptr) {
         return 0;
     }
@@ -109,6 +109,12 @@ int64_t output_limit(const Work& work) {
     return limits.output;
 }
 
+int64_t output_limit(const Work& work) {
+    const int64_t limit = model_output_limit(work);
+    const int64_t cap = work.job.output_cap;
+    return cap <= 0 ? limit : limit <= 0 ? cap : std::min(limit, cap);
+}
+
 // One name for the bound, within the model's limit.
 void set_output_bound(const Work& work, Params& params, Api api) {
     const int64_t limit = output_limit(work);
@@ -116,6 +122,9 @@ void set_output_bound(const Work& work, Params& params, Api api) {
         if (const auto asked = read_int(params.raw(name)); asked && limit > 0 && *asked > limit) {
             params.replace(name, std::to_string(limit), "the most the model gives");
         }
+    }
+    if (work.job.output_cap > 0 && !params.has("max_completion_tokens")) {
+        params.default_to("max_tokens", std::to_string(limit));
     }
     if (api != Api::chat) {
         return;

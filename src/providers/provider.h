@@ -52,6 +52,7 @@ struct Job {
     std::string_view inbound_beta;       // the client's anthropic-beta header; may be empty
     bool repeat = false;       // any attempt but a request's first: never poses as the user
     bool drop_params = false;  // litellm_settings.drop_params
+    int64_t output_cap = 0;    // tokens that the caller's budget still pays for; 0 = no such bound
     Adjustments adjust;
     Mono now{};
 };

@@ -327,6 +327,10 @@ const std::vector<Outcome>& outcomes(const Plan& plan) {
 int attempted_fallbacks(const Plan& plan) { return plan.usual ? 0 : plan.here().depth; }
 int attempted_retries(const Plan& plan) { return plan.usual ? 0 : plan.here().retries; }
 
+std::string_view asked_group(const Plan& plan) {
+    return plan.usual != nullptr ? plan.usual->match.group : plan.hops[0].match.group;
+}
+
 int max_retries(const Plan& plan) {
     if (plan.usual == nullptr) {
         return retry_limit(plan, plan.here());

@@ -138,6 +138,8 @@ void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall w
 [[nodiscard]] int attempted_fallbacks(const Plan& plan);
 [[nodiscard]] int attempted_retries(const Plan& plan);
 [[nodiscard]] int max_retries(const Plan& plan);
+// The group that the asked name means.
+[[nodiscard]] std::string_view asked_group(const Plan& plan);
 // Groups the plan may still fall to, in order (for error messages and `belay check`).
 [[nodiscard]] std::vector<std::string> chain(const Table& table, std::string_view model);
 

@@ -1,0 +1,79 @@
+#pragma once
+// Keys, budgets and limits of a running gateway: the store they are kept in, the directory and the
+// governor that the data path asks, the management API, and the thread that keeps them true (what
+// other instances wrote, budget windows that end). Known keys keep working while the store is away.
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "admin/management.h"
+#include "app/config.h"
+#include "base/seal.h"
+#include "gateway/gateway.h"
+#include "governance/directory.h"
+#include "governance/entity_store.h"
+#include "governance/governor.h"
+#include "ledger/query.h"
+
+namespace belay::app {
+
+class Governance final : public gateway::Management {
+  public:
+    struct Needs {
+        std::string data_dir;
+        ledger::Ledger& ledger;
+        ledger::Queries& queries;
+        std::function<std::shared_ptr<const routing::Table>()> table;
+        std::function<void()> on_models_changed;
+        std::function<bool(const std::string& deployment_id)> is_cooling;
+        std::function<size_t()> requests_in_flight;
+    };
+    // Fails when the store cannot be opened: nobody's key would be known.
+    [[nodiscard]] static Result<std::unique_ptr<Governance>> open(const Config& config,
+                                                                  const Secret& master_key,
+                                                                  Needs needs);
+    ~Governance() override;
+    Governance(const Governance&) = delete;
+    Governance& operator=(const Governance&) = delete;
+
+    void configure(const Config& config, const Secret& master_key);  // now and on each reload
+    // Models and router settings added at run time, over those of the file.
+    void add_models(routing::Table& table) const;
+
+    [[nodiscard]] const governance::Directory& directory() const { return directory_; }
+    [[nodiscard]] governance::Governor& governor() { return governor_; }
+
+    [[nodiscard]] bool owns(std::string_view path) const override;
+    [[nodiscard]] bool is_public(std::string_view path) const override;
+    net::Task<void> handle(net::HttpRequest& request, net::HttpResponder& reply,
+                           governance::CallerPtr caller) override;
+
+  private:
+    explicit Governance(Needs needs) : needs_(std::move(needs)) {}
+    [[nodiscard]] Result<void> open_store(const Config& config);
+    [[nodiscard]] Result<void> read_all();
+    [[nodiscard]] Result<void> read_spend();
+    [[nodiscard]] json::Value open_params(const std::string& model_id,
+                                          const json::Value& params) const;
+    void keep_true();  // the thread
+    void reset_windows();
+
+    Needs needs_;
+    std::unique_ptr<governance::EntityStore> store_;
+    governance::Directory directory_;
+    governance::Governor governor_;
+    std::unique_ptr<Seal> seal_;
+    std::unique_ptr<admin::Management> management_;
+    std::shared_ptr<const admin::Settings> settings_;
+    mutable std::mutex mutex_;  // settings_, stopping_
+    std::condition_variable wake_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace belay::app

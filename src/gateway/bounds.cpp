@@ -1,0 +1,149 @@
+#include "gateway/bounds.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ledger/price.h"
+#include "routing/plan.h"
+#include "routing/resolve.h"
+
+namespace belay::gateway {
+namespace {
+
+constexpr int64_t kOutputUnstated = 32'768;  // when nothing tells a model's limit
+
+void raise(PricePerMillion& price, PricePerMillion to) {
+    price.nanocredits = std::max(price.nanocredits, to.nanocredits);
+}
+
+void raise(Ceiling& ceiling, const chat::PriceCard& card) {
+    for (const auto& input : {card.input, card.cache_read.value_or(card.input),
+                              card.cache_write.value_or(card.input)}) {
+        raise(ceiling.input, input);
+    }
+    raise(ceiling.output, card.output);
+    if (card.long_context_above > 0) {
+        for (const auto& input : {card.long_input, card.long_cache_read.value_or(card.long_input),
+                                  card.long_cache_write.value_or(card.long_input)}) {
+            raise(ceiling.input, input);
+        }
+        raise(ceiling.output, card.long_output);
+    }
+}
+
+chat::PriceCard card_of(const accounts::ModelPrice& price) {
+    chat::PriceCard card;
+    card.input = price.base.input;
+    card.output = price.base.output;
+    card.cache_write = price.base.cache_write;
+    card.long_context_above = price.long_context_from;
+    card.long_input = price.long_context.input;
+    card.long_output = price.long_context.output;
+    card.long_cache_write = price.long_context.cache_write;
+    return card;
+}
+
+void add_deployment(Ceiling& ceiling, const routing::Deployment& deployment,
+                    const std::string& model, const accounts::Catalogue* catalogue) {
+    const bool copilot = deployment.provider == "github_copilot";
+    const accounts::Model* listed =
+        copilot && catalogue != nullptr ? catalogue->find(model) : nullptr;
+    bool priced = true;
+    if (deployment.price) {
+        raise(ceiling, *deployment.price);
+    } else if (listed != nullptr && listed->price) {
+        raise(ceiling, card_of(*listed->price));
+    } else if (const auto card =
+                   ledger::find_price(deployment.provider, model, deployment.base_model)) {
+        raise(ceiling, *card);
+    } else {
+        priced = false;
+    }
+    ceiling.unknown |= !priced;
+    // Only an operator's own 0 makes a model free.
+    ceiling.free &= deployment.price && deployment.price->input.nanocredits == 0 &&
+                    deployment.price->output.nanocredits == 0;
+    int64_t most = deployment.capabilities.max_output_tokens.value_or(0);
+    if (most <= 0 && listed != nullptr) {
+        most = listed->limits.output;
+    }
+    if (most <= 0) {
+        const auto facts = ledger::find_facts(deployment.provider, model, deployment.base_model);
+        most = facts ? facts->max_output_tokens.value_or(0) : 0;
+    }
+    ceiling.max_output = std::max(ceiling.max_output, most > 0 ? most : kOutputUnstated);
+    if (copilot) {
+        ceiling.premium_milli =
+            std::max(ceiling.premium_milli, listed != nullptr && listed->multiplier_milli
+                                                ? *listed->multiplier_milli
+                                                : ledger::find_premium_milli(model).value_or(0));
+    }
+}
+
+Ceiling make_ceiling(const routing::Table& table, const accounts::Catalogue* catalogue,
+                     std::string_view model) {
+    Ceiling ceiling;
+    ceiling.free = true;
+    bool any = false;
+    std::vector<std::string> names = routing::chain(table, model);
+    names.insert(names.begin(), std::string(model));
+    for (const auto& name : names) {
+        const auto match = routing::resolve(table, name);
+        if (!match) {
+            continue;
+        }
+        for (const auto& deployment : match->deployments) {
+            add_deployment(ceiling, *deployment, routing::upstream_model(*deployment, *match),
+                           catalogue);
+            any = true;
+        }
+    }
+    ceiling.free &= any;
+    return ceiling;
+}
+
+}  // namespace
+
+const Ceiling& Bounds::of(const SnapshotPtr& snapshot, const accounts::CataloguePtr& catalogue,
+                          std::string_view model) {
+    if (snapshot_ != snapshot || catalogue_ != catalogue || kept_.size() >= kMax) {
+        kept_.clear();
+        snapshot_ = snapshot;
+        catalogue_ = catalogue;
+    }
+    for (const Kept& kept : kept_) {
+        if (kept.model == model) {
+            return kept.ceiling;
+        }
+    }
+    kept_.push_back({std::string(model), make_ceiling(*snapshot->table, catalogue.get(), model)});
+    return kept_.back().ceiling;
+}
+
+int64_t prompt_bound(size_t body_bytes) { return static_cast<int64_t>(body_bytes); }
+
+int64_t output_bound(const protocols::ChatFacts& facts, const Ceiling& ceiling) {
+    int64_t each = ceiling.max_output;
+    if (facts.max_tokens && *facts.max_tokens > 0) {
+        each = std::min(each, *facts.max_tokens);
+    }
+    return each * std::clamp<int64_t>(facts.n, 1, 128);
+}
+
+NanoCredits cost_bound(const Ceiling& ceiling, int64_t prompt, int64_t output) {
+    return add(cost(prompt, ceiling.input), cost(output, ceiling.output));
+}
+
+int64_t output_for(const Ceiling& ceiling, NanoCredits amount, int64_t prompt) {
+    const int64_t left = amount.value - cost(prompt, ceiling.input).value;
+    if (left <= 0) {
+        return 0;
+    }
+    if (ceiling.output.nanocredits <= 0) {
+        return std::numeric_limits<int64_t>::max();
+    }
+    const auto tokens = static_cast<__int128>(left) * 1'000'000 / ceiling.output.nanocredits;
+    return static_cast<int64_t>(std::min<__int128>(tokens, std::numeric_limits<int64_t>::max()));
+}
+
+}  // namespace belay::gateway

@@ -1,0 +1,51 @@
+#pragma once
+// The most that a request can cost, before it is made: the dearest model that the chain may reach.
+// Kept per asked name for the configuration and catalogue in use. Belongs to one loop.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "accounts/catalogue.h"
+#include "gateway/snapshot.h"
+#include "protocols/chat_request.h"
+
+namespace belay::gateway {
+
+// The highest of every price over the deployments of the asked group and its fallbacks.
+struct Ceiling {
+    PricePerMillion input, output;
+    int64_t max_output = 0;     // tokens of one answer
+    int64_t premium_milli = 0;  // premium requests x 1000 of a user-initiated call
+    bool unknown = false;       // some deployment has no price
+    bool free = false;          // every price is known to be 0
+};
+
+class Bounds {
+  public:
+    [[nodiscard]] const Ceiling& of(const SnapshotPtr& snapshot,
+                                    const accounts::CataloguePtr& catalogue,
+                                    std::string_view model);
+
+  private:
+    struct Kept {
+        std::string model;
+        Ceiling ceiling;
+    };
+    static constexpr size_t kMax = 64;
+    SnapshotPtr snapshot_;
+    accounts::CataloguePtr catalogue_;
+    std::vector<Kept> kept_;
+};
+
+// No token is shorter than a byte, so the body's size bounds the prompt; images count as the text
+// of their address does, and what one costs is below the bytes it comes in.
+[[nodiscard]] int64_t prompt_bound(size_t body_bytes);
+// The tokens that may come back: what the client asks for, else the ceiling's.
+[[nodiscard]] int64_t output_bound(const protocols::ChatFacts& facts, const Ceiling& ceiling);
+[[nodiscard]] NanoCredits cost_bound(const Ceiling& ceiling, int64_t prompt, int64_t output);
+// How many tokens may come back for an amount; 0 when not even the prompt is paid for.
+[[nodiscard]] int64_t output_for(const Ceiling& ceiling, NanoCredits amount, int64_t prompt);
+
+}  // namespace belay::gateway

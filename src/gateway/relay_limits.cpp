@@ -1,0 +1,188 @@
+// The part of a call that asks whether its caller may make it: which models, how much, how fast.
+#include "gateway/auth.h"
+#include "gateway/relay.h"
+
+namespace belay::gateway {
+namespace {
+
+// A request whose bound does not fit beside those that run, but might once they are settled, waits:
+// a bound is much more than most answers cost.
+constexpr milliseconds kRoomPatience{30'000};
+constexpr milliseconds kRoomStep{5};
+constexpr int64_t kLeastOutput = 16;  // tokens: less is no answer
+
+std::string_view denied_type(governance::ScopeKind whose) {
+    switch (whose) {
+        case governance::ScopeKind::team:
+        case governance::ScopeKind::team_member:
+            return "team_model_access_denied";
+        case governance::ScopeKind::user:
+            return "user_model_access_denied";
+        case governance::ScopeKind::organization:
+            return "org_model_access_denied";
+        default:
+            return "key_model_access_denied";
+    }
+}
+
+std::string_view limit_type_header(std::string_view limit_type) {
+    return limit_type == "max_parallel_requests" ? "concurrent_requests" : limit_type;
+}
+
+void line(std::string& out, std::string_view name, std::string_view value) {
+    out.append(name).append(": ").append(value).append("\r\n");
+}
+
+}  // namespace
+
+void Call::name_caller() {
+    const governance::Caller& caller = *caller_;
+    record_.key_alias = caller.key_alias;
+    if (caller.is_master) {
+        return;
+    }
+    record_.key_fingerprint = caller.key_hash;
+    record_.user = caller.user_id;
+    record_.team = caller.team_id;
+    record_.organization = caller.organization_id;
+    for (const auto& tag : caller.tags) {
+        if (record_.tags.size() < ledger::kMaxTags) {
+            record_.tags.push_back(tag);
+        }
+    }
+}
+
+std::unique_ptr<Error> Call::check_access() {
+    const std::string_view model = asked_->facts.model;
+    const auto* list =
+        governance::forbids_model(*caller_, model, routing::asked_group(*asked_->plan));
+    if (list == nullptr) {
+        return nullptr;
+    }
+    auto error = std::make_unique<Error>(caller_error(
+        Kind::forbidden,
+        "The requested model '" + std::string(model) +
+            "' is not available for this API key, or the model name is invalid. Check the models "
+            "available to you and try again.",
+        "model"));
+    error->code = denied_type(list->whose);
+    return error;
+}
+
+// Takes the reservation, or says why not; `later`: it may fit when others are settled.
+std::unique_ptr<Error> Call::reserve(bool& later) {
+    later = false;
+    if (services_.governor == nullptr) {
+        return nullptr;
+    }
+    const auto& facts = asked_->facts;
+    const accounts::CataloguePtr catalogue =
+        services_.account != nullptr ? services_.account->catalogue() : nullptr;
+    const Ceiling& ceiling = worker_.bounds.of(snapshot_, catalogue, facts.model);
+    const std::string_view customer_id =
+        record_.end_user.empty() ? std::string_view(facts.user) : record_.end_user;
+    std::shared_ptr<const governance::Scope> customer;
+    if (!customer_id.empty() && services_.directory != nullptr) {
+        customer = services_.directory->customer(customer_id);
+    }
+    const int64_t prompt = prompt_bound(request_.body.size());
+    const int64_t output = client_ == protocols::Api::embeddings ? 0 : output_bound(facts, ceiling);
+    governance::Ask ask{
+        .caller = *caller_,
+        .model = routing::asked_group(*asked_->plan),
+        .customer = customer.get(),
+        .bound = cost_bound(ceiling, prompt, output),
+        .tokens = prompt + output,
+        .premium_milli = facts.initiator == protocols::Initiator::user ? ceiling.premium_milli : 0,
+        .free_model = ceiling.free,
+        .now_ms = unix_millis(services_.clock.wall()),
+        .now = now()};
+    governance::Refusal refusal;
+    auto taken = services_.governor->reserve(ask, &refusal);
+    if (!taken && refusal.limit_type == "budget" && !refusal.could_fit_later) {
+        // Nothing else runs on what is left: an answer that is cut to it never overspends.
+        const int64_t affordable = output_for(ceiling, refusal.money_left, prompt);
+        if (affordable >= kLeastOutput && affordable < output) {
+            ask.bound = cost_bound(ceiling, prompt, affordable);
+            auto cut = services_.governor->reserve(ask, &refusal);
+            if (cut) {
+                output_cap_ = affordable;
+                taken = std::move(cut);
+            }
+        }
+    }
+    if (taken) {
+        reservation_ = std::move(*taken);
+        return nullptr;
+    }
+    later = refusal.could_fit_later;
+    limit_hit_ = std::make_unique<governance::Refusal>(std::move(refusal));
+    return std::make_unique<Error>(std::move(taken).error());
+}
+
+net::Task<std::unique_ptr<Error>> Call::wait_for_room() {
+    const Mono until = now() + kRoomPatience;
+    std::unique_ptr<Error> refusal;
+    bool later = true;
+    reply_.on_client_gone(&Call::on_gone, this);
+    while (later && now() < until && !gone()) {
+        const Mono again = now() + kRoomStep;
+        co_await worker_.loop.sleep_until(again, &sleeping_);
+        refusal = reserve(later);
+    }
+    co_return refusal;
+}
+
+// LiteLLM's P0 and P1 lines about the key: spend, limits, and what is left of them.
+void Call::add_limit_lines(std::string& lines) const {
+    if (services_.governor == nullptr || caller_->scopes.empty()) {
+        return;
+    }
+    const governance::Scope& key = caller_->scopes.front();
+    const governance::Limits& limits = key.limits;
+    const NanoCredits spent =
+        limit_hit_ == nullptr
+            ? reservation_.key_spend()
+            : services_.governor->standing(governance::ScopeKind::key, key.id).spent;
+    line(lines, "x-litellm-key-spend", render_usd(add(spent, record_.cost)));
+    if (!limits.budgets.empty()) {
+        line(lines, "x-litellm-key-max-budget", render_usd(limits.budgets.front().most));
+    }
+    if (limits.tpm) {
+        line(lines, "x-litellm-key-tpm-limit", std::to_string(*limits.tpm));
+    }
+    if (limits.rpm) {
+        line(lines, "x-litellm-key-rpm-limit", std::to_string(*limits.rpm));
+    }
+    const governance::RateState& rates = reservation_.rates();
+    const auto number = [&](std::string_view name, const std::optional<int64_t>& value) {
+        if (value) {
+            line(lines, name, std::to_string(*value));
+        }
+    };
+    number("x-ratelimit-limit-requests", rates.limit_requests);
+    number("x-ratelimit-remaining-requests", rates.remaining_requests);
+    number("x-ratelimit-limit-tokens", rates.limit_tokens);
+    number("x-ratelimit-remaining-tokens", rates.remaining_tokens);
+    if (rates.limit_requests || rates.limit_tokens) {
+        const std::string reset = std::to_string((rates.resets_in_ms + 999) / 1000) + "s";
+        if (rates.limit_requests) {
+            line(lines, "x-ratelimit-reset-requests", reset);
+        }
+        if (rates.limit_tokens) {
+            line(lines, "x-ratelimit-reset-tokens", reset);
+        }
+    }
+}
+
+void Call::add_refusal_lines(std::string& lines) const {
+    if (limit_hit_ == nullptr || limit_hit_->limit_type == "budget") {
+        return;
+    }
+    line(lines, "rate_limit_type", limit_type_header(limit_hit_->limit_type));
+    if (limit_hit_->resets_at_ms > 0) {
+        line(lines, "reset_at", std::to_string((limit_hit_->resets_at_ms + 999) / 1000));
+    }
+}
+
+}  // namespace belay::gateway

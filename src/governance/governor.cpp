@@ -50,6 +50,7 @@ std::string meter_name(ScopeKind kind, std::string_view id, std::string_view mod
 struct Hold {
     Meter* meter = nullptr;
     int64_t tokens = 0;  // that it holds: at most the whole limit
+    int64_t second = 0;  // where they are counted
     uint32_t epoch = 0;
     uint8_t window = Meter::kMain;
     bool counts = false;  // the meter's first hold: requests, tokens and slots are counted by it
@@ -419,7 +420,7 @@ void Governor::Impl::take_unit(const Unit& unit, State& state) {
         const auto tpm = unit.model != nullptr ? unit.model->tpm : unit.scope->limits.tpm;
         hold.tokens = tpm ? std::min(state.tokens, *tpm) : state.tokens;
         hold.rated = true;
-        meter.rate->add(1, hold.tokens);
+        hold.second = meter.rate->add(1, hold.tokens);
     }
     state.holds.push_back(hold);
     if (unit.model != nullptr) {
@@ -486,7 +487,7 @@ void Governor::Impl::give_back(State& state, NanoCredits cost, int64_t tokens, i
         --meter.parallel;
         --meter.holds;
         if (hold.rated && meter.rate != nullptr && tokens != hold.tokens) {
-            meter.rate->correct_tokens(state.second, tokens - hold.tokens);
+            meter.rate->correct_tokens(hold.second, tokens - hold.tokens);
         }
     }
     state.holds.clear();

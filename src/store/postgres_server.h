@@ -45,7 +45,7 @@ class PostgresServer {
         postgres_ = start({program("postgres"), "-D", data(), "-k", folder_.path(), "-c",
                            "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
                            "-c", "shared_buffers=16MB", "-c", "max_connections=60", "-c",
-                           "lc_messages=C", "-c", "max_prepared_transactions=0"});
+                           "lc_messages=C", "-c", "deadlock_timeout=50ms"});
         read_log_until("ready to accept connections");
         log_reader_ = std::thread([this] { read_log_until({}); });
     }

@@ -18,6 +18,7 @@ namespace {
 using json::Value;
 
 constexpr size_t kMostCustomersKept = 16'384;
+constexpr size_t kMostGravesKept = 65'536;
 const Value kNothing;
 
 using Ids = std::set<std::string, std::less<>>;
@@ -80,6 +81,8 @@ struct Directory::Impl final : Documents {
     std::array<Entities, kEntityKinds> entities;
     NameIndex keys_by_alias, users_by_email;
     IdIndex keys_by_user, keys_by_team, members_by_team, teams_by_user;
+    // Versions of deletions: a write from before that arrives late revives nothing.
+    std::map<std::pair<EntityKind, std::string>, int64_t> graves;
     Defaults defaults;
     int64_t version = 0;
 
@@ -204,22 +207,30 @@ void Directory::Impl::put(const Entity& entity) {
     Entities& all = entities[static_cast<size_t>(entity.kind)];
     version = std::max(version, entity.version);
     const auto at = all.find(entity.id);
-    if (at != all.end()) {
-        // An older change that arrives late does not undo a newer one.
-        if (entity.version != 0 && entity.version < at->second->version) {
-            return;
-        }
-        unindex(*at->second);
-        if (entity.is_deleted()) {
-            all.erase(at);
-            return;
-        }
-        at->second = std::make_shared<const Entity>(entity);
-    } else if (entity.is_deleted()) {
-        return;
-    } else {
-        all.emplace(entity.id, std::make_shared<const Entity>(entity));
+    const auto grave = graves.find({entity.kind, entity.id});
+    const int64_t known = at != all.end()         ? at->second->version
+                          : grave != graves.end() ? grave->second
+                                                  : 0;
+    if (entity.version != 0 && entity.version < known) {
+        return;  // an older change that arrives late does not undo a newer one
     }
+    if (at != all.end()) {
+        unindex(*at->second);
+    }
+    if (entity.is_deleted()) {
+        if (at != all.end()) {
+            all.erase(at);
+        }
+        if (graves.size() >= kMostGravesKept) {
+            graves.clear();
+        }
+        graves[{entity.kind, entity.id}] = entity.version;
+        return;
+    }
+    if (grave != graves.end()) {
+        graves.erase(grave);
+    }
+    all[entity.id] = std::make_shared<const Entity>(entity);
     index(entity);
 }
 

@@ -181,7 +181,8 @@ Result<Value> make_user(Call& call) {
         out.set("key_name", Value());
         out.set("expires", Value());
     }
-    for (const json::Member& member : user_row(call, call.doc(EntityKind::user, id)).members()) {
+    const Value row = user_row(call, call.doc(EntityKind::user, id));
+    for (const json::Member& member : row.members()) {
         out.set(member.key, member.value);
     }
     return out;

@@ -1,7 +1,5 @@
 #include "admin/families.h"
 namespace belay::admin {
-std::span<const Route> model_routes() { return {}; }
-std::span<const Route> credential_routes() { return {}; }
 std::span<const Route> access_group_routes() { return {}; }
 std::span<const Route> global_spend_routes() { return {}; }
 std::span<const Route> config_routes() { return {}; }

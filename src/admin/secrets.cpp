@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <array>
 
+// GCC 12 takes inlined moves of std::variant for reads of what was never set (GCC bug 105562).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace belay::admin {
 namespace {
 

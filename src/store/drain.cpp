@@ -10,12 +10,18 @@ namespace belay::store {
 namespace {
 
 constexpr milliseconds kFirstRetry{100};
-constexpr int kSavesToMerge = 8;  // fewer new batches are not worth a look
+// Fewer new batches are not worth a look; so many are in a reader's way, however busy it is.
+constexpr int64_t kSavesToMerge = 8;
+constexpr int64_t kBusySaves = 1024;
+constexpr int64_t kMergedAlready = 64;  // batches looked at beside the new ones
 
 }  // namespace
 
 Drain::Drain(LedgerWriter writer, std::unique_ptr<Journal> journal, milliseconds retry_delay_max)
-    : writer_(std::move(writer)), journal_(std::move(journal)), retry_delay_max_(retry_delay_max) {
+    : writer_(std::move(writer)),
+      journal_(std::move(journal)),
+      retry_delay_max_(retry_delay_max),
+      saves_since_merge_(kBusySaves) {  // the last run may have left as many
     if (journal_ == nullptr) {
         return;
     }
@@ -81,14 +87,16 @@ Drain::Done Drain::settle() {
     return done;
 }
 
-void Drain::merge() {
-    if (failing() || saves_since_merge_ < kSavesToMerge) {
-        return;
+bool Drain::merge(Pace pace) {
+    if (failing() || saves_since_merge_ < (pace == Pace::quiet ? kSavesToMerge : kBusySaves)) {
+        return false;
     }
-    const Result<bool> merged = writer_.merge_some();
+    const Result<bool> merged = writer_.merge_some(saves_since_merge_ + kMergedAlready);
     if (!merged.ok() || !*merged) {
         saves_since_merge_ = 0;
+        return false;
     }
+    return true;
 }
 
 void Drain::rest() {

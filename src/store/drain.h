@@ -52,9 +52,10 @@ class Drain {
     [[nodiscard]] Segment next_segment() { return journal_ ? journal_->acquire() : Segment(); }
     // One that was not needed after all.
     void give_back(Segment segment) { journal_->release(std::move(segment)); }
-    // Joins small batches of the database when enough have gathered, one step; a failure shows in
-    // the next commit.
-    void merge();
+    // Joins small batches of the database when enough have gathered, one step, sooner while all is
+    // quiet; a failure shows in the next commit. True: there is more to do.
+    enum class Pace : uint8_t { quiet, busy };
+    bool merge(Pace pace);
     [[nodiscard]] Result<uint64_t> drop_some(int64_t ms) { return writer_.drop_some(ms); }
     // Nothing will happen for a while.
     void rest();
@@ -68,7 +69,7 @@ class Drain {
     std::deque<Batch> batches_;
     milliseconds retry_delay_max_;
     milliseconds retry_after_{0};
-    int saves_since_merge_ = 0;
+    int64_t saves_since_merge_;
 };
 
 }  // namespace belay::store

@@ -17,7 +17,6 @@ constexpr size_t kFan = 8;
 constexpr int64_t kMergedEnough = 2048;
 constexpr int64_t kMergedMax = 4096;
 constexpr int64_t kMergedBytesMax = 4 << 20;
-constexpr int64_t kTailMax = 64;  // batches looked at; more are merged by and by
 constexpr int64_t kDropMax = 64;  // batches deleted in one transaction
 
 int level_of(int64_t requests) {
@@ -27,6 +26,35 @@ int level_of(int64_t requests) {
     }
     return level;
 }
+
+// Neighbours that become one batch.
+struct Run {
+    int64_t first = 0;
+    int64_t last = 0;
+    int64_t requests = 0;
+    int64_t bytes = 0;
+    size_t count = 0;
+    int level = 0;
+
+    // The batch before them joins them, if they are not complete without it.
+    bool takes(const BatchTable::Size& batch) {
+        const int step = level_of(batch.requests);
+        if (batch.requests >= kMergedEnough || requests + batch.requests > kMergedMax ||
+            bytes + batch.bytes > kMergedBytesMax || (step > level && count >= kFan)) {
+            return false;
+        }
+        last = count == 0 ? batch.first_seq : last;
+        first = batch.first_seq;
+        requests += batch.requests;
+        bytes += batch.bytes;
+        level = std::max(level, step);
+        ++count;
+        return true;
+    }
+    [[nodiscard]] bool is_worth_it() const {
+        return count >= kFan || (count > 1 && requests >= kMergedEnough);
+    }
+};
 
 }  // namespace
 
@@ -67,7 +95,7 @@ void LedgerWriter::disconnect() {
 template <class Work>
 auto LedgerWriter::in_transaction(const Work& work) -> decltype(work()) {
     TRY(connect());
-    const auto run = [this](Statement& statement) -> Result<void> {
+    const auto run = [](Statement& statement) -> Result<void> {
         Result<bool> stepped = statement.step();
         statement.reset();
         return stepped.ok() ? Result<void>() : stepped.error();
@@ -115,31 +143,24 @@ Result<void> LedgerWriter::insert(std::string_view rows, SegmentName upto) {
     return sums_.add(rollup_.sums());
 }
 
-// From the newest batch back: a run of those that are no larger than the step they have reached.
-Result<bool> LedgerWriter::merge_some() {
+// Runs of batches that are no larger than the step they have reached, from the newest back.
+Result<bool> LedgerWriter::merge_some(int64_t limit) {
     TRY(connect());
-    const std::vector<BatchTable::Size> tail = TRY(batches_.newest(kTailMax));
-    int level = 0;
-    int64_t requests = 0;
-    int64_t bytes = 0;
-    size_t count = 0;
-    for (const BatchTable::Size& batch : tail) {
-        const bool fits = batch.requests < kMergedEnough &&
-                          requests + batch.requests <= kMergedMax &&
-                          bytes + batch.bytes <= kMergedBytesMax;
-        const bool larger = level_of(batch.requests) > level;
-        if (!fits || (larger && count >= kFan)) {
+    Run run;
+    for (const BatchTable::Size& batch : TRY(batches_.newest(limit))) {
+        if (run.takes(batch)) {
+            continue;
+        }
+        if (run.is_worth_it()) {
             break;
         }
-        level = std::max(level, level_of(batch.requests));
-        requests += batch.requests;
-        bytes += batch.bytes;
-        ++count;
+        run = Run();
+        (void)run.takes(batch);
     }
-    if (count < kFan && (requests < kMergedEnough || count < 2)) {
+    if (!run.is_worth_it()) {
         return false;
     }
-    TRY(in_transaction([&] { return merge(tail[count - 1].first_seq, tail[0].first_seq); }));
+    TRY(in_transaction([&] { return merge(run.first, run.last); }));
     return true;
 }
 

@@ -35,9 +35,9 @@ class LedgerWriter {
     // The last segment in the database, known once connect() was well.
     [[nodiscard]] SegmentName saved() const { return saved_; }
 
-    // Makes one batch of the newest small ones, if enough of them have gathered. True: there may be
-    // more to do.
-    [[nodiscard]] Result<bool> merge_some();
+    // Makes one batch of neighbouring small ones, if enough of them have gathered among the newest
+    // `count`. True: there may be more to do.
+    [[nodiscard]] Result<bool> merge_some(int64_t count);
     // Deletes some of the rows received before `ms`; how many, 0 when none is left.
     [[nodiscard]] Result<uint64_t> drop_some(int64_t ms);
 

@@ -335,11 +335,9 @@ RowWriter::Plan RowWriter::plan(std::string_view rows, const ledger::SpendRecord
         plan.route_size += plan.texts[index++].size();
     }
     plan.slot = route_slot(record, recent_.size());
-    if (!knows(rows, plan)) {
+    if (!find_route(rows, plan)) {
         clean_texts(plan);
-    }
-    if (knows(rows, plan)) {
-        plan.known_route = recent_[plan.slot];
+        (void)find_route(rows, plan);
     }
     seldom_.clear();
     write_rest(seldom_, record);
@@ -354,9 +352,20 @@ RowWriter::Plan RowWriter::plan(std::string_view rows, const ledger::SpendRecord
     return plan;
 }
 
-bool RowWriter::knows(std::string_view rows, const Plan& plan) const {
-    const size_t known = recent_[plan.slot];
-    return known != 0 && plan.stands_at(rows.data() + known - 1);
+// In the slot of its hash or the one beside it, so that two routes of one hash do not drive each
+// other out.
+bool RowWriter::find_route(std::string_view rows, Plan& plan) const {
+    for (const size_t slot : {plan.slot, plan.slot ^ 1U}) {
+        if (const size_t known = recent_[slot];
+            known != 0 && plan.stands_at(rows.data() + known - 1)) {
+            plan.known_route = known;
+            return true;
+        }
+    }
+    if (recent_[plan.slot] != 0 && recent_[plan.slot ^ 1U] < recent_[plan.slot]) {
+        plan.slot ^= 1U;  // where it will be written
+    }
+    return false;
 }
 
 // Only what is kept whole is looked at: a route that stands there already is clean.

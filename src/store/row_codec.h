@@ -104,11 +104,11 @@ class RowWriter {
                             const ledger::Trace& trace);
     void put(char* rows, const Plan& plan, const ledger::SpendRecord& record);
 
-    [[nodiscard]] bool knows(std::string_view rows, const Plan& plan) const;
+    [[nodiscard]] bool find_route(std::string_view rows, Plan& plan) const;
     void clean_texts(Plan& plan);
 
     // Positions + 1 of routes in the buffer, by a hash of what tells routes apart; 0 = none.
-    std::array<uint32_t, 64> recent_{};
+    std::array<uint32_t, 128> recent_{};
     std::string seldom_;   // rest and trace of the row at hand
     std::string cleaned_;  // texts that were not fit to be kept as they came
 };

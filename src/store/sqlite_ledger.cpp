@@ -306,11 +306,14 @@ void SqliteLedger::tell_lost() {
     }
 }
 
-// Between commits, a little at a time.
+// Between commits, a step at a time, and only then when nobody waits or too much is left.
 void SqliteLedger::merge(std::unique_lock<std::mutex>& lock) {
-    lock.unlock();
-    drain_.merge();
-    lock.lock();
+    for (bool more = true; more && !stopping_;) {
+        const bool quiet = segment_.used() == 0 && memory_.empty() && sealed_.empty();
+        lock.unlock();
+        more = drain_.merge(quiet ? Drain::Pace::quiet : Drain::Pace::busy) && quiet;
+        lock.lock();
+    }
 }
 
 void SqliteLedger::drop(std::unique_lock<std::mutex>& lock) {

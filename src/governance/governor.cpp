@@ -14,8 +14,9 @@ namespace belay::governance {
 namespace {
 
 constexpr size_t kMostMeters = size_t{1} << 20;
-constexpr size_t kMostStatesKept = 1024;
+constexpr size_t kMostStatesKept = 256;  // by each thread
 constexpr size_t kEvictionSteps = 64;
+constexpr size_t kKeptStep = 4096;
 constexpr int64_t kWindowMs = 60'000;
 constexpr int kIndexBits = 24;  // of a MeterHint; the stamp above it
 constexpr uint64_t kIndexMask = (uint64_t{1} << kIndexBits) - 1;
@@ -26,7 +27,11 @@ uint64_t next_stamp() {
     return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-int64_t plus(int64_t a, int64_t b) { return add(NanoCredits{a}, NanoCredits{b}).value; }
+// a + b, clamped as money is; inline, since every request does it for every scope.
+inline int64_t plus(int64_t a, int64_t b) {
+    int64_t sum = 0;
+    return __builtin_add_overflow(a, b, &sum) ? add(NanoCredits{a}, NanoCredits{b}).value : sum;
+}
 
 int64_t second_of(Mono now) {
     return std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
@@ -108,8 +113,7 @@ struct Governor::Impl {
     std::vector<std::unique_ptr<Meter>> meters;
     std::vector<uint32_t> free_slots;
     std::unordered_map<std::string, uint32_t> by_name;
-    std::vector<std::unique_ptr<State>> states;  // to be used again
-    std::vector<Reset> resets;                   // not yet told
+    std::vector<Reset> resets;  // not yet told
     std::string zone = "UTC";
     size_t clock_hand = 0;
 
@@ -121,6 +125,7 @@ struct Governor::Impl {
     uint32_t index_of(const Meter& meter) const;
     void make_room();
     void drop(uint32_t index);
+    void keep_up(size_t index, int64_t now_ms, int64_t second);
 
     // Judging and taking.
     void gather(const Ask& ask, State& state);
@@ -134,8 +139,13 @@ struct Governor::Impl {
     void take_unit(const Unit& unit, State& state);
     void give_back(State& state, NanoCredits cost, int64_t tokens, int64_t premium);
 
-    std::unique_ptr<State> new_state();
-    void keep_state(std::unique_ptr<State> state);
+    // The thread's states, to be used again with the memory of their lists.
+    static std::vector<std::unique_ptr<State>>& kept_states() {
+        thread_local std::vector<std::unique_ptr<State>> states;
+        return states;
+    }
+    static std::unique_ptr<State> new_state();
+    static void keep_state(std::unique_ptr<State> state);
 };
 
 // --- Finding ---
@@ -239,6 +249,25 @@ void Governor::Impl::drop(uint32_t index) {
     by_name.erase(meter_name(meter.kind, meter.id, meter.model));
     meters[index].reset();
     free_slots.push_back(index);
+}
+
+// Begins the windows that have ended, and drops the meter when nothing is lost without it.
+void Governor::Impl::keep_up(size_t index, int64_t now_ms, int64_t second) {
+    Meter* meter = meters[index].get();
+    if (meter == nullptr) {
+        return;
+    }
+    if (meter->main.ended(now_ms)) {
+        roll(*meter, Meter::kMain, now_ms);
+    }
+    for (size_t window = 0; window < meter->more.size(); ++window) {
+        if (meter->more[window].ended(now_ms)) {
+            roll(*meter, static_cast<uint8_t>(window), now_ms);
+        }
+    }
+    if (meter->tidy(second)) {
+        drop(static_cast<uint32_t>(index));
+    }
 }
 
 // --- Judging ---
@@ -495,6 +524,7 @@ void Governor::Impl::give_back(State& state, NanoCredits cost, int64_t tokens, i
 }
 
 std::unique_ptr<Reservation::State> Governor::Impl::new_state() {
+    auto& states = kept_states();
     if (states.empty()) {
         return std::make_unique<State>();
     }
@@ -504,6 +534,7 @@ std::unique_ptr<Reservation::State> Governor::Impl::new_state() {
 }
 
 void Governor::Impl::keep_state(std::unique_ptr<State> state) {
+    auto& states = kept_states();
     if (states.size() < kMostStatesKept) {
         states.push_back(std::move(state));
     }
@@ -519,12 +550,11 @@ Reservation::~Reservation() = default;
 
 void Reservation::Return::operator()(State* state) const {
     std::unique_ptr<State> owned(state);
-    Governor::Impl& owner = *owned->owner;
-    const std::lock_guard lock(owner.mutex);
     if (owned->open) {
-        owner.give_back(*owned, {}, 0, 0);
+        const std::lock_guard lock(owned->owner->mutex);
+        owned->owner->give_back(*owned, {}, 0, 0);
     }
-    owner.keep_state(std::move(owned));
+    Governor::Impl::keep_state(std::move(owned));
 }
 
 void Reservation::settle(NanoCredits cost, int64_t tokens, int64_t premium_milli) {
@@ -605,8 +635,7 @@ Result<Reservation> Governor::reserve(const Ask& ask, Refusal* refusal) {
     if (ask.customer != nullptr && ask.customer->blocked) {
         verdict.obstacle = {.scope = ask.customer, .limit_type = "blocked", .blocked = true};
     } else {
-        const std::lock_guard lock(impl_->mutex);
-        std::unique_ptr<Reservation::State> state = impl_->new_state();
+        std::unique_ptr<Reservation::State> state = Impl::new_state();
         state->owner = impl_.get();
         state->bound = std::max<int64_t>(ask.bound.value, 0);
         state->tokens = std::max<int64_t>(ask.tokens, 0);
@@ -614,6 +643,7 @@ Result<Reservation> Governor::reserve(const Ask& ask, Refusal* refusal) {
         state->second = second_of(ask.now);
         state->key_spend = {};
         state->rates = {};
+        const std::lock_guard lock(impl_->mutex);
         impl_->gather(ask, *state);
         for (const Unit& unit : state->units) {
             impl_->judge_money(ask, unit, verdict);
@@ -636,7 +666,7 @@ Result<Reservation> Governor::reserve(const Ask& ask, Refusal* refusal) {
             --unit.meter->holds;
         }
         state->units.clear();
-        impl_->keep_state(std::move(state));
+        Impl::keep_state(std::move(state));
     }
     if (refusal != nullptr) {
         fill(*refusal, verdict);
@@ -671,26 +701,18 @@ Governor::Standing Governor::standing(ScopeKind kind, std::string_view id,
 }
 
 std::vector<Governor::Reset> Governor::reset_ended(int64_t now_ms, Mono now) {
-    const std::lock_guard lock(impl_->mutex);
     const int64_t second = second_of(now);
-    for (uint32_t i = 0; i < impl_->meters.size(); ++i) {
-        Meter* meter = impl_->meters[i].get();
-        if (meter == nullptr) {
-            continue;
+    size_t next = 0;
+    while (true) {  // requests get their turn between the steps
+        const std::lock_guard lock(impl_->mutex);
+        const size_t until = std::min(next + kKeptStep, impl_->meters.size());
+        for (; next < until; ++next) {
+            impl_->keep_up(next, now_ms, second);
         }
-        if (meter->main.ended(now_ms)) {
-            impl_->roll(*meter, Meter::kMain, now_ms);
-        }
-        for (size_t window = 0; window < meter->more.size(); ++window) {
-            if (meter->more[window].ended(now_ms)) {
-                impl_->roll(*meter, static_cast<uint8_t>(window), now_ms);
-            }
-        }
-        if (meter->tidy(second)) {
-            impl_->drop(i);
+        if (next >= impl_->meters.size()) {
+            return std::exchange(impl_->resets, {});
         }
     }
-    return std::exchange(impl_->resets, {});
 }
 
 void Governor::forget(ScopeKind kind, std::string_view id) {

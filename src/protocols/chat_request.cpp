@@ -176,11 +176,15 @@ PartFacts read_part(const Tape& tape, const Node& part, ChatFacts& facts, int de
     const Node* content = nullptr;
     for (const Node& node : tape.children(part)) {
         std::string_view key = tape.key(node);
-        if (is(key, "type")) {
+        if (is(key, "text")) {
+            facts.text_bytes += tape.inside(node).size();
+        } else if (is(key, "type")) {
             std::string_view type = tape.inside(node);
             out.tool_result = is(type, "tool_result");
-            facts.has_images |=
+            const bool image =
                 is(type, "image_url") || is(type, "image") || is(type, "input_image");
+            facts.has_images |= image;
+            facts.image_count += image ? 1 : 0;
             facts.has_documents |= is(type, "file") || is(type, "document") ||
                                    is(type, "input_file") || is(type, "input_audio");
         } else if (is(key, "image_url")) {
@@ -211,6 +215,7 @@ struct MessageFacts {
 void read_content(const Tape& tape, const Node& content, ChatFacts& facts, MessageFacts& message) {
     if (content.is_text()) {
         message.empty = !content.has_text();
+        facts.text_bytes += content.end - content.begin;
         return;
     }
     if (!content.is_array()) {
@@ -245,8 +250,9 @@ MessageFacts read_message(const Tape& tape, const Node& span, ChatFacts& facts) 
             read_content(tape, node, facts, message);
         } else if (is(key, "cache_control")) {
             facts.has_cache_control |= node.is_object();
-        } else if (is_decoration(key)) {
-            message.decorated = true;
+        } else {
+            message.decorated |= is_decoration(key);
+            facts.text_bytes += node.end - node.begin;  // tool calls and the like
         }
     }
     facts.has_text_arrays |= message.assistant && message.array;
@@ -330,6 +336,7 @@ const char* read_member(const Tape& tape, const Known& known, const Node& node, 
                 facts.tools = item.value;
             }
             facts.tool_count += count_items(tape, node);
+            facts.text_bytes += node.end - node.begin;
             break;
         case Key::n:
             facts.n = std::max<int64_t>(1, tape.integer(node, 1));
@@ -360,6 +367,7 @@ const char* read_member(const Tape& tape, const Known& known, const Node& node, 
             break;
         case Key::input:
             facts.input = item.value;
+            facts.text_bytes += node.end - node.begin;
             facts.input_is_string = item.type == Type::string;
             facts.input_count = item.type == Type::array ? count_items(tape, node) : 1;
             break;

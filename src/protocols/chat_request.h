@@ -61,6 +61,8 @@ struct ChatFacts {
     bool has_images = false;     // anywhere in the messages, tool results included
     bool has_documents = false;  // file, document or input_audio parts
     uint32_t message_count = 0;
+    uint32_t image_count = 0;
+    uint64_t text_bytes = 0;  // of all that a model reads as text: contents, tool calls, tools
     uint32_t tool_count = 0;  // tools and functions
     int64_t n = 1;
     std::optional<int64_t> max_tokens;  // max_completion_tokens, else max_tokens

@@ -19,8 +19,21 @@ using raw::is_noise;
 using raw::write_int;
 
 constexpr int64_t kChoicesMax = 64;  // choices are kept in bit sets
+constexpr size_t kHeadFixed = 100;   // bytes of a head beside its values
 
 uint64_t bit(int64_t index) { return uint64_t{1} << index; }
+
+// Names hardly ever need an escape.
+void write_text(std::string& out, std::string_view text) {
+    const char* const end = text.data() + text.size();
+    if (bytes::find_string_special(text.data(), end) == end) {
+        out += '"';
+        out += text;
+        out += '"';
+    } else {
+        json::write_string(out, text);
+    }
+}
 
 std::string_view trailing_reason(std::string_view reason) {
     if (reason == "end_turn" || reason == "STOP" || reason == "eos") {
@@ -40,8 +53,9 @@ std::string_view trailing_reason(std::string_view reason) {
 
 }  // namespace
 
-FrameFacts ChatStreamMender::on_event(std::string_view name, std::string_view data,
-                                      std::string& out) {
+FrameFacts ChatStreamMender::on_other_event(std::string_view name, std::string_view data,
+                                            std::string& out) {
+    last_.before = 0;
     if (done_ || failed_) {
         return FrameFacts{.done = done_};
     }
@@ -51,15 +65,14 @@ FrameFacts ChatStreamMender::on_event(std::string_view name, std::string_view da
     if (data.empty()) {
         return {};
     }
-    if (name.empty() && write_like_last(data, out)) {
-        return FrameFacts{.content = true};
+    FrameFacts facts;
+    if (name.empty() && write_known(data, out, facts)) {
+        return facts;
     }
-    pattern_.before.clear();
     Tape& tape = scratch_tape();
     bool chunk = tape.read(data, Tape::Twins::ignored) && tape.root().is_object();
     if (!chunk) {
-        FrameFacts facts =
-            fail("The upstream sent a chunk that is no JSON object", "upstream_malformed");
+        facts = fail("The upstream sent a chunk that is no JSON object", "upstream_malformed");
         facts.malformed = true;
         return facts;
     }
@@ -72,51 +85,18 @@ FrameFacts ChatStreamMender::on_event(std::string_view name, std::string_view da
         return fail_with(data);
     }
     const size_t begin = out.size();
-    texts_ = 0;
     plain_ = name.empty();
-    const FrameFacts facts = on_chunk(tape, out);
-    if (texts_ == 1) {
-        frame_text_ -= begin;
-        keep_pattern(data, std::string_view(out).substr(begin), facts);
+    rare_ = !plain_;
+    facts = on_chunk(tape, out);
+    if (repeats(facts)) {
+        keep_last(data, text_, std::string_view(out).substr(begin), frame_text_ - begin);
     }
     return facts;
 }
 
-bool ChatStreamMender::write_like_last(std::string_view data, std::string& out) const {
-    const Pattern& p = pattern_;
-    if (p.before.empty() || data.size() <= p.before.size() + p.after.size() ||
-        !data.starts_with(p.before) || !data.ends_with(p.after)) {
-        return false;
-    }
-    const std::string_view text =
-        data.substr(p.before.size(), data.size() - p.before.size() - p.after.size());
-    const char* const end = text.data() + text.size();
-    // Searched for in all that follows: `after` begins with the quote that ends a plain text.
-    if (bytes::find_string_special(text.data(), data.data() + data.size()) != end) {
-        // Escapes or other alphabets: it must still be one string, from quote to quote.
-        const auto quoted = data.substr(p.before.size() - 1, text.size() + 2);
-        if (!json::validate(quoted).ok()) {
-            return false;
-        }
-    }
-    out.append(p.frame_before).append(text).append(p.frame_after);
-    return true;
-}
-
-void ChatStreamMender::keep_pattern(std::string_view data, std::string_view frame,
-                                    const FrameFacts& facts) {
-    if (texts_ != 1 || !plain_ || !facts.content || facts.finished || facts.usage ||
-        !facts.error.empty()) {
-        return;
-    }
-    pattern_.before = data.substr(0, text_.begin);
-    pattern_.after = data.substr(text_.end);
-    pattern_.frame_before = frame.substr(0, frame_text_);
-    pattern_.frame_after = frame.substr(frame_text_ + (text_.end - text_.begin));
-}
-
 StreamEnd ChatStreamMender::on_end(std::string& out) {
     StreamEnd end;
+    last_.before = 0;
     if (failed_) {
         end.how = Ended::failed;
     } else if (whole()) {
@@ -191,11 +171,12 @@ FrameFacts ChatStreamMender::on_chunk(const Tape& tape, std::string& out) {
         return fail_with(tape.raw(chunk.error == nullptr ? tape.root() : *chunk.error));
     }
     FrameFacts facts;
+    texts_ = 0;
+    const ChoiceSets state = choices_;
     if (chunk.usage != nullptr || chunk.copilot_usage != nullptr) {
         if (auto usage = read_chat_usage(tape, chunk.usage, chunk.copilot_usage)) {
-            usage_ = usage;
-            facts.usage = usage;
-            usage_raw_ = chunk.usage == nullptr ? std::string_view() : tape.raw(*chunk.usage);
+            take_usage(*usage, chunk.usage == nullptr ? std::string_view() : tape.raw(*chunk.usage),
+                       facts);
         }
     }
     if (chunk.model != nullptr && upstream_model_.empty()) {
@@ -227,7 +208,17 @@ FrameFacts ChatStreamMender::on_chunk(const Tape& tape, std::string& out) {
         facts.error = error_;
     }
     content_ |= facts.content;
+    keep_known(tape, chunk, state, out, before, facts);
     return facts;
+}
+
+void ChatStreamMender::take_usage(const chat::Usage& usage, std::string_view raw,
+                                  FrameFacts& facts) {
+    usage_ = usage;
+    facts.usage = usage;
+    if (options_.include_usage) {
+        usage_raw_ = raw;
+    }
 }
 
 FrameFacts ChatStreamMender::on_done(std::string& out) {
@@ -235,7 +226,7 @@ FrameFacts ChatStreamMender::on_done(std::string& out) {
     facts.done = true;
     if (content_) {
         // Seen: an answer that ends without any finish_reason. The upstream says it is done.
-        for (uint64_t left = open_ & ~finished_; left != 0; left &= left - 1) {
+        for (uint64_t left = choices_.open & ~choices_.finished; left != 0; left &= left - 1) {
             const int64_t index = std::countr_zero(left);
             write_finish(index, map_finish("stop", index), out);
             facts.content = true;
@@ -274,19 +265,29 @@ FrameFacts ChatStreamMender::fail_with(std::string_view error) {
 // The first chunk with a choice settles what every frame is headed with.
 void ChatStreamMender::start(const Tape& tape, const Chunk& chunk) {
     std::string scratch;
+    std::string id;
     if (chunk.id != nullptr) {
-        id_ = json::string_at(tape.text(), chunk.id->value(), scratch);
+        id = json::string_at(tape.text(), chunk.id->value(), scratch);
     }
-    if (id_.empty()) {
-        id_ = options_.id;
-    }
-    int64_t created = chunk.created == nullptr ? 0 : tape.integer(*chunk.created, 0);
+    const int64_t created = chunk.created == nullptr ? 0 : tape.integer(*chunk.created, 0);
+    start(std::move(id), created > 0 ? std::to_string(created) : std::string());
+}
+
+// "" where the upstream says nothing of use.
+void ChatStreamMender::start(std::string id, std::string_view created) {
+    id_ = id.empty() ? options_.id : std::move(id);
+    const std::string& model = options_.model.empty() ? upstream_model_ : options_.model;
+    head_.reserve(kHeadFixed + id_.size() + created.size() + model.size());
     head_ = R"(data: {"id":)";
-    json::write_string(head_, id_);
+    write_text(head_, id_);
     head_ += R"(,"object":"chat.completion.chunk","created":)";
-    head_ += std::to_string(created > 0 ? created : options_.created);
+    if (created.empty()) {
+        write_int(head_, options_.created);
+    } else {
+        head_ += created;
+    }
     head_ += R"(,"model":)";
-    json::write_string(head_, options_.model.empty() ? upstream_model_ : options_.model);
+    write_text(head_, model);
 }
 
 ChatStreamMender::Choice ChatStreamMender::read_choice(const Tape& tape, const Node& node) {
@@ -332,7 +333,7 @@ bool ChatStreamMender::shares_index(const Tape& tape, const Node& choices) {
 
 // The finish to show with this entry, in chat words; "" for none, none any more, or not yet.
 std::string_view ChatStreamMender::take_finish(const Choice& choice, bool defer) {
-    if (choice.finish_reason.empty() || (finished_ & bit(choice.index)) != 0) {
+    if (choice.finish_reason.empty() || (choices_.finished & bit(choice.index)) != 0) {
         return {};
     }
     if (defer) {
@@ -340,7 +341,7 @@ std::string_view ChatStreamMender::take_finish(const Choice& choice, bool defer)
         deferred_.emplace_back(choice.index, choice.finish_reason);
         return {};
     }
-    finished_ |= bit(choice.index);
+    choices_.finished |= bit(choice.index);
     finish_ = map_finish(choice.finish_reason, choice.index);
     return finish_;
 }
@@ -352,7 +353,7 @@ void ChatStreamMender::write_choice(const Tape& tape, const Node& node, bool def
         fail("The upstream ended the answer with finish_reason \"error\"", "upstream_error");
         return;
     }
-    open_ |= bit(choice.index);
+    choices_.open |= bit(choice.index);
     size_t before = out.size();
     out += head_;
     for (const Node* extra : extra_) {
@@ -393,7 +394,7 @@ void ChatStreamMender::write_choice(const Tape& tape, const Node& node, bool def
 ChatStreamMender::Written ChatStreamMender::write_delta(const Tape& tape, const Choice& choice,
                                                         std::string& out) {
     Written written;
-    bool first = (roles_ & bit(choice.index)) == 0;
+    bool first = (choices_.roles & bit(choice.index)) == 0;
     if (first) {
         out += R"("role":"assistant")";
         plain_ = false;
@@ -406,7 +407,7 @@ ChatStreamMender::Written ChatStreamMender::write_delta(const Tape& tape, const 
     }
     written.anything |= written.content;
     if (first && (written.anything || !choice.finish_reason.empty())) {
-        roles_ |= bit(choice.index);
+        choices_.roles |= bit(choice.index);
         if (out.size() == said && written.anything) {
             append(out, "content", R"("")");
         }
@@ -426,10 +427,7 @@ void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Ch
         if (node.has_text() || node.is_array()) {
             append_whole(out, tape.whole(node));
             written.content = true;
-            ++texts_;
-            plain_ &= node.is_text();
-            text_ = {node.begin + 1, node.end - 1};
-            frame_text_ = out.size() - 1 - (text_.end - text_.begin);
+            note_text(node, out.size());
         } else {
             written.anything |= first;
         }
@@ -437,9 +435,11 @@ void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Ch
         if (node.has_text()) {
             append(out, "reasoning_content", tape.raw(node));
             written.content = true;
+            note_text(node, out.size());
         }
     } else if (is(key, "tool_calls")) {
         plain_ = false;
+        rare_ = true;
         size_t before = out.size();
         write_calls(tape, node, choice.index, out);
         written.content |= out.size() != before;
@@ -451,7 +451,17 @@ void ChatStreamMender::write_member(const Tape& tape, const Node& node, const Ch
     } else if (!is_noise(key)) {
         append_whole(out, tape.whole(node));
         written.content = true;
+        rare_ = true;
     }
+}
+
+// What was just written up to `end` ends in the text that the node holds.
+void ChatStreamMender::note_text(const Node& node, size_t end) {
+    ++texts_;
+    plain_ &= node.is_text();
+    rare_ |= !node.is_text();
+    text_ = {node.begin + 1, node.end - 1};
+    frame_text_ = end - 1 - (text_.end - text_.begin);
 }
 
 // ---- ends --------------------------------------------------------------------------------------
@@ -468,7 +478,7 @@ std::string_view ChatStreamMender::map_finish(std::string_view reason, int64_t c
 
 void ChatStreamMender::write_finish(int64_t choice, std::string_view reason, std::string& out) {
     finish_ = reason;
-    finished_ |= bit(choice);
+    choices_.finished |= bit(choice);
     out += head_;
     out += R"(,"choices":[{"index":)";
     write_int(out, choice);
@@ -487,6 +497,8 @@ void ChatStreamMender::write_end(std::string& out) {
     sse::write_data(out, "[DONE]");
 }
 
-bool ChatStreamMender::whole() const { return finished_ != 0 && (open_ & ~finished_) == 0; }
+bool ChatStreamMender::whole() const {
+    return choices_.finished != 0 && (choices_.open & ~choices_.finished) == 0;
+}
 
 }  // namespace belay::protocols

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocols/chunk_pattern.h"
 #include "protocols/stream.h"
 #include "protocols/tape.h"
 
@@ -69,14 +70,24 @@ class ChatStreamMender final : public ReplyStream {
 
     // A stream repeats itself: most chunks differ from the one before in nothing but their text.
     // What stands around the text is kept, as it came in and as it was written; a chunk with the
-    // same surroundings is written by copying three pieces.
-    struct Pattern {
-        std::string before, after;              // the text, in the chunk, quotes included
-        std::string frame_before, frame_after;  // and in the frame
+    // same surroundings is written by copying three pieces. The four parts stand in `kept` one
+    // behind the other: before and after the text in the chunk (quotes included), and in the frame.
+    struct Last {
+        std::string kept;
+        uint32_t before = 0;  // sizes; 0 when the last chunk was no plain text
+        uint32_t after = 0;
+        uint32_t frame_before = 0;
     };
     [[nodiscard]] bool write_like_last(std::string_view data, std::string& out) const;
-    void keep_pattern(std::string_view data, std::string_view frame, const FrameFacts& facts);
+    [[nodiscard]] bool repeats(const FrameFacts& facts) const;
+    void keep_last(std::string_view data, json::Span text, std::string_view frame,
+                   size_t frame_text);
+    // Chunks that come once in a stream are written as in the streams before (chunk_pattern.h).
+    [[nodiscard]] bool write_known(std::string_view data, std::string& out, FrameFacts& facts);
+    void keep_known(const Tape& tape, const Chunk& chunk, const ChoiceSets& before,
+                    std::string_view out, size_t begin, const FrameFacts& facts) const;
 
+    FrameFacts on_other_event(std::string_view name, std::string_view data, std::string& out);
     Chunk read_chunk(const Tape& tape);
     FrameFacts on_chunk(const Tape& tape, std::string& out);
     FrameFacts on_done(std::string& out);
@@ -85,6 +96,8 @@ class ChatStreamMender final : public ReplyStream {
     [[nodiscard]] static bool is_error(const Tape& tape, const Chunk& chunk);
 
     void start(const Tape& tape, const Chunk& chunk);
+    void start(std::string id, std::string_view created);
+    void take_usage(const chat::Usage& usage, std::string_view raw, FrameFacts& facts);
     [[nodiscard]] static Choice read_choice(const Tape& tape, const Node& node);
     [[nodiscard]] static bool shares_index(const Tape& tape, const Node& choices);
     void write_choice(const Tape& tape, const Node& node, bool defer_finish, std::string& out,
@@ -93,6 +106,7 @@ class ChatStreamMender final : public ReplyStream {
     Written write_delta(const Tape& tape, const Choice& choice, std::string& out);
     void write_member(const Tape& tape, const Node& node, const Choice& choice, bool first,
                       std::string& out, Written& written);
+    void note_text(const Node& node, size_t end);
     void write_calls(const Tape& tape, const Node& calls, int64_t choice, std::string& out);
     bool write_call(const Tape& tape, const Node& fragment, int64_t choice, std::string& out);
     bool write_function(const Tape& tape, const Node* function, Call& call, std::string& out);
@@ -104,27 +118,27 @@ class ChatStreamMender final : public ReplyStream {
     [[nodiscard]] bool whole() const;
 
     StreamOptions options_;
-    Pattern pattern_;   // of the last chunk; empty when it was no plain text
+    Last last_;         // the last chunk
     std::string head_;  // `data: {"id":…,"object":…,"created":…,"model":…`
     std::string id_;
     std::string upstream_model_;
     std::string error_;
     std::string finish_;
-    std::string usage_raw_;  // the upstream's last usage object
+    std::string usage_raw_;  // the upstream's last usage object, when it will be shown
     std::optional<chat::Usage> usage_;
     // Of the chunk being written: how many texts it has, where the last one stands in it and in
-    // what is written, and whether everything else in it may come again as it is.
+    // what is written, whether everything else in it may come again as it is, and whether it holds
+    // what hardly comes a second time.
     size_t texts_ = 0;
     json::Span text_;
     size_t frame_text_ = 0;
     bool plain_ = false;
+    bool rare_ = false;
     std::vector<const Node*> extra_;
     std::vector<Call> calls_;
     std::vector<std::string> warnings_;
     std::vector<std::pair<int64_t, std::string>> deferred_;
-    uint64_t roles_ = 0;      // choices whose role was written, by index
-    uint64_t open_ = 0;       // choices seen
-    uint64_t finished_ = 0;   // choices with a finish
+    ChoiceSets choices_;
     size_t white_space_ = 0;  // trailing white space in the tool arguments
     bool content_ = false;
     bool done_ = false;

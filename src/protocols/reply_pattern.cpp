@@ -1,6 +1,5 @@
 #include "protocols/reply_pattern.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "wire/bytes.h"
@@ -9,52 +8,11 @@
 namespace belay::protocols {
 namespace {
 
-constexpr size_t kDigitsMax = 15;
 constexpr size_t kPatternMax = 16 << 10;  // bytes of surroundings worth keeping
-constexpr int kCreditMax = 64;
-constexpr unsigned kMissesPerCredit = 256;
 
 bool needs_no_escape(std::string_view text) {
     const char* end = text.data() + text.size();
     return bytes::find_string_special(text.data(), end) == end;
-}
-
-// Over the inside of a JSON string; at its closing quote, or nullptr when it is no valid string.
-const char* skip_string(const char* p, const char* end) {
-    const char* const begin = p;
-    bool plain = true;
-    while (true) {
-        p = bytes::find_string_special(p, end);
-        if (p == end) {
-            return nullptr;
-        }
-        if (*p == '"') {
-            break;
-        }
-        plain = false;
-        if (*p == '\\' && ++p == end) {
-            return nullptr;
-        }
-        ++p;
-    }
-    if (!plain && !json::validate({begin - 1, static_cast<size_t>(p - begin) + 2}).ok()) {
-        return nullptr;
-    }
-    return p;
-}
-
-// Up to 15 digits as JSON writes a whole number; -1 when there is none.
-int64_t take_digits(const char*& p, const char* end) {
-    const char* const begin = p;
-    int64_t value = 0;
-    while (p != end && *p >= '0' && *p <= '9') {
-        value = value * 10 + (*p - '0');
-        if (static_cast<size_t>(++p - begin) > kDigitsMax) {
-            return -1;
-        }
-    }
-    const bool padded = p - begin > 1 && *begin == '0';
-    return p == begin || padded ? -1 : value;
 }
 
 template <size_t N>
@@ -95,108 +53,32 @@ ReplyPattern::ReplyPattern(const Tape& tape, const ReplyPlaces& places, const Pl
         return;
     }
     usual_only_ = counts.usual_only;
-    struct Place {
-        json::Span value;
-        What what;
-        Count count;
-    };
     // Strings without their quotes.
     const auto inside = [](const Node& node) { return json::Span{node.begin + 1, node.end - 1}; };
-    std::vector<Place> all{{inside(*places.id), What::id, {}},
-                           {places.created->value(), What::created, {}},
-                           {inside(*places.content), What::content, {}}};
+    using What = TextPattern::What;
+    std::vector<TextPattern::Place> all{{inside(*places.id), What::id, {}},
+                                        {places.created->value(), What::created, {}},
+                                        {inside(*places.content), What::content, {}}};
+    bool any_usage = false;
     for (const CountAt& count : at) {
         all.push_back({count.value, What::count, count.count});
+        any_usage |= count.value.begin > places.usage->begin && count.value.end < places.usage->end;
     }
-    std::sort(all.begin(), all.end(),
-              [](const Place& a, const Place& b) { return a.value.begin < b.value.begin; });
-    std::vector<Hole> holes;
-    size_t behind = 0;
-    bool any_usage = false;
-    for (const Place& place : all) {
-        holes.push_back({std::string(tape.text().substr(behind, place.value.begin - behind)),
-                         place.what, place.count});
-        behind = place.value.end;
-        if (place.what == What::count && place.value.begin > places.usage->begin &&
-            place.value.end < places.usage->end) {
-            usage_before_ = any_usage ? usage_before_ : place.value.begin - places.usage->begin;
-            usage_after_ = places.usage->end - place.value.end;
-            any_usage = true;
-        }
-    }
-    after_ = tape.text().substr(behind);
-    holes_ = std::move(holes);
+    around_ = TextPattern(tape.text(), std::move(all), places.usage->value());
     // The proof: for its own reply it writes what the mend wrote.
     PlainReply again;
     if (!any_usage || !write(tape.text(), again) || again.body != mended.body ||
         again.usage != mended.usage || again.finish_reason != mended.finish_reason ||
         again.id != mended.id) {
-        holes_.clear();
+        around_ = {};
     }
 }
 
-bool ReplyPattern::take(const Hole& hole, const char*& p, const char* end, Found& found) {
-    const char* const begin = p;
-    const auto taken = [&] { return std::string_view(begin, static_cast<size_t>(p - begin)); };
-    switch (hole.what) {
-        case What::id:
-            p = bytes::find_string_special(p, end);
-            found.id = taken();
-            return p != end && *p == '"' && p != begin;
-        case What::content:
-            p = skip_string(p, end);
-            if (p == nullptr) {
-                return false;
-            }
-            found.content = taken();
-            return true;
-        case What::created:
-            if (take_digits(p, end) <= 0) {
-                return false;
-            }
-            found.created = taken();
-            return true;
-        case What::count:
-            break;
-    }
-    const int64_t value = take_digits(p, end);
-    if (value < 0) {
-        return false;
-    }
-    found.counts.set(hole.count, value);
-    if (hole.count <= Count::reasoning) {
-        found.last_count = taken();
-        if (found.first_count.data() == nullptr) {
-            found.first_count = found.last_count;
-        }
-    }
-    return true;
-}
-
-bool ReplyPattern::find(std::string_view body, Found& found) const {
-    const char* p = body.data();
-    const char* const end = p + body.size();
-    for (const Hole& hole : holes_) {
-        const size_t size = hole.before.size();
-        if (static_cast<size_t>(end - p) < size || std::memcmp(p, hole.before.data(), size) != 0) {
-            return false;
-        }
-        p += size;
-        if (!take(hole, p, end, found)) {
-            return false;
-        }
-    }
-    return static_cast<size_t>(end - p) == after_.size() &&
-           std::memcmp(p, after_.data(), after_.size()) == 0;
-}
-
-void ReplyPattern::write_found(const Found& found, PlainReply& reply) const {
+void ReplyPattern::write_found(const TextPattern::Found& found, PlainReply& reply) const {
     const ChatUsage usage = usage_of(found.counts);
     std::string_view own_usage;
     if (usage.verbatim) {
-        const char* begin = found.first_count.data() - usage_before_;
-        const char* end = found.last_count.data() + found.last_count.size() + usage_after_;
-        own_usage = {begin, static_cast<size_t>(end - begin)};
+        own_usage = around_.usage(found);
     }
     const size_t fixed = kFixed - 6 + found.id.size() + found.created.size() + model_.size() +
                          found.content.size() + finish_.size();
@@ -231,9 +113,9 @@ void ReplyPattern::write_found(const Found& found, PlainReply& reply) const {
 }
 
 bool ReplyPattern::write(std::string_view body, PlainReply& reply) const {
-    Found found;
+    TextPattern::Found found;
     found.counts.usual_only = usual_only_;
-    if (holes_.empty() || !find(body, found)) {
+    if (empty() || !around_.find(body, found)) {
         return false;
     }
     write_found(found, reply);
@@ -243,22 +125,15 @@ bool ReplyPattern::write(std::string_view body, PlainReply& reply) const {
 bool ReplyPatterns::write(std::string_view body, std::string_view model, PlainReply& reply) {
     for (const ReplyPattern& pattern : patterns_) {
         if (pattern.model() == model && pattern.write(body, reply)) {
-            credit_ = std::min(credit_ + 1, kCreditMax);
+            credit_.used();
             return true;
         }
     }
     return false;
 }
 
-bool ReplyPatterns::wants_more() {
-    if (++misses_ % kMissesPerCredit == 0) {
-        ++credit_;
-    }
-    return credit_ > 0;
-}
-
 void ReplyPatterns::keep(ReplyPattern pattern) {
-    --credit_;
+    credit_.made();
     if (pattern.empty()) {
         return;
     }

@@ -14,6 +14,7 @@
 #include "chat/usage.h"
 #include "protocols/convert.h"
 #include "protocols/tape.h"
+#include "protocols/text_pattern.h"
 #include "protocols/usage_json.h"
 
 namespace belay::protocols {
@@ -36,39 +37,21 @@ class ReplyPattern {
     ReplyPattern(const Tape& tape, const ReplyPlaces& places, const PlainReply& mended,
                  std::string_view model);
 
-    [[nodiscard]] bool empty() const { return holes_.empty(); }
+    [[nodiscard]] bool empty() const { return around_.empty(); }
     [[nodiscard]] std::string_view model() const { return model_; }
     // False when the body differs in more than the places; then `reply` is untouched.
     [[nodiscard]] bool write(std::string_view body, PlainReply& reply) const;
 
   private:
-    enum class What : uint8_t { id, created, content, count };
-    struct Hole {
-        std::string before;  // the text between the last hole and this one
-        What what = What::id;
-        Count count = Count::prompt;
-    };
-    struct Found {
-        std::string_view id, created, content;  // without quotes
-        Counts counts;
-        std::string_view first_count, last_count;  // of the usage object
-    };
+    void write_found(const TextPattern::Found& found, PlainReply& reply) const;
 
-    [[nodiscard]] bool find(std::string_view body, Found& found) const;
-    [[nodiscard]] static bool take(const Hole& hole, const char*& p, const char* end, Found& found);
-    void write_found(const Found& found, PlainReply& reply) const;
-
-    std::vector<Hole> holes_;
-    std::string after_;
+    TextPattern around_;
     std::string model_;           // as shown, needing no escape
     std::string upstream_model_;  // as the upstream calls it
     std::string finish_;
     std::string extra_;
     UnknownUsage unknown_;
     bool usual_only_ = true;
-    // From the beginning of the usage object to its first count, and from its last to its end.
-    size_t usage_before_ = 0;
-    size_t usage_after_ = 0;
 };
 
 // This thread's patterns, a few per model.
@@ -76,17 +59,14 @@ class ReplyPatterns {
   public:
     [[nodiscard]] bool write(std::string_view body, std::string_view model, PlainReply& reply);
     // Told of each reply that fitted none: whether making a pattern of it is worth the time.
-    [[nodiscard]] bool wants_more();
+    [[nodiscard]] bool wants_more() { return credit_.wants_more(); }
     void keep(ReplyPattern pattern);
 
   private:
     static constexpr size_t kMax = 8;
     std::vector<ReplyPattern> patterns_;
     size_t next_ = 0;  // to be replaced
-    // Replies that never look alike must not pay for patterns: each one made costs, each one used
-    // earns.
-    int credit_ = kMax * 2;
-    unsigned misses_ = 0;
+    PatternCredit credit_;
 };
 
 [[nodiscard]] ReplyPatterns& reply_patterns();

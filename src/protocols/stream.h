@@ -56,12 +56,13 @@ enum class Ended : uint8_t {
     failed,    // an error event had ended it before
 };
 
+// Views are valid as long as the stream.
 struct StreamEnd {
     Ended how = Ended::cut;
     std::optional<chat::Usage> usage;  // of the whole call, when the upstream told one
-    std::string finish_reason;         // in chat words; empty when none was seen
-    std::string upstream_model;        // as the upstream calls it in its reply; may be empty
-    std::string id;                    // the reply id that the client saw
+    std::string_view finish_reason;    // in chat words; empty when none was seen
+    std::string_view upstream_model;   // as the upstream calls it in its reply; may be empty
+    std::string_view id;               // the reply id that the client saw
 };
 
 struct StreamOptions {

@@ -254,7 +254,8 @@ Heard play(const Setup& setup, bool include_usage, const std::string& bytes,
     bool done = heard.stream.find("data: [DONE]") != std::string::npos;
     CHECK(done == (end.how == Ended::complete));  // the end mark never lies
     heard.facts = render_usage(end.usage) + "ended: " + std::string(ended_name(end.how)) +
-                  "\nfinish: " + end.finish_reason + "\nmodel: " + end.upstream_model +
+                  "\nfinish: " + std::string(end.finish_reason) +
+                  "\nmodel: " + std::string(end.upstream_model) +
                   "\ncommit: " + std::to_string(commit) + "\n";
     if (!error.empty()) {
         heard.facts += "error: " + error + "\n";

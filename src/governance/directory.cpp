@@ -273,6 +273,8 @@ void Directory::apply(const std::vector<Entity>& changed) {
 }
 
 void Directory::set_defaults(Defaults defaults) {
+    std::erase_if(defaults.global.budgets,
+                  [](const BudgetWindow& budget) { return budget.most.value <= 0; });
     const std::unique_lock lock(impl_->mutex);
     impl_->defaults = std::move(defaults);
     impl_->forget_made();

@@ -66,7 +66,7 @@ class Directory {
         std::vector<std::string> models;
     };
     struct Defaults {
-        Limits global;
+        Limits global;  // a budget of 0 is none
         std::string customer_budget_id;
         std::optional<BudgetWindow> customer_budget;
         std::string zone = "UTC";

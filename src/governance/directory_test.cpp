@@ -262,6 +262,19 @@ TEST_CASE("the rest of a caller") {
     CHECK(directory.caller("older") == nullptr);
 }
 
+// LiteLLM's proxy budget of 0 is no budget, unlike a key's.
+TEST_CASE("the global budget") {
+    Directory directory;
+    directory.apply({entity(EntityKind::key, "k", "{}")});
+    Directory::Defaults defaults;
+    defaults.global.budgets = {BudgetWindow()};
+    directory.set_defaults(defaults);
+    CHECK(directory.caller("k")->scopes.back().limits.empty());
+    defaults.global.budgets[0].most = usd("5");
+    directory.set_defaults(defaults);
+    CHECK(directory.caller("k")->scopes.back().limits.budgets[0].most == usd("5"));
+}
+
 // Customers and tags have scopes when something is known of them; a default budget makes all known.
 TEST_CASE("customers") {
     Directory directory;

@@ -137,6 +137,7 @@ struct Governor::Impl {
     void judge_rates(const Ask& ask, const Unit& unit, int64_t second, Obstacle& obstacle);
     void take(State& state);
     void take_unit(const Unit& unit, State& state);
+    static void tell_rates(const Unit& unit, RateState& rates, bool& told);
     void give_back(State& state, NanoCredits cost, int64_t tokens, int64_t premium);
 
     // The thread's states, to be used again with the memory of their lists.
@@ -473,27 +474,46 @@ void Governor::Impl::take(State& state) {
     bool rates_told = false;
     for (const Unit& unit : state.units) {
         take_unit(unit, state);
-        if (unit.model != nullptr) {
-            continue;
-        }
-        if (unit.scope->kind == ScopeKind::key) {
+        if (unit.scope->kind == ScopeKind::key && unit.model == nullptr) {
             state.key_spend = {unit.meter->main.spent};
         }
-        const Limits& limits = unit.scope->limits;
-        if (!rates_told && (limits.rpm || limits.tpm)) {
-            rates_told = true;
-            const RateWindow& rate = *unit.meter->rate;
-            state.rates.resets_in_ms = kWindowMs;
-            if (limits.rpm) {
-                state.rates.limit_requests = *limits.rpm;
-                state.rates.remaining_requests =
-                    std::max<int64_t>(*limits.rpm - rate.requests(), 0);
-            }
-            if (limits.tpm) {
-                state.rates.limit_tokens = *limits.tpm;
-                state.rates.remaining_tokens = std::max<int64_t>(*limits.tpm - rate.tokens(), 0);
-            }
+        tell_rates(unit, state.rates, rates_told);
+    }
+}
+
+// What is left, for the reply's headers: of the first scope that has limits, and of the key's
+// limits for the model.
+void Governor::Impl::tell_rates(const Unit& unit, RateState& rates, bool& told) {
+    const auto left = [](int64_t limit, int64_t used) {
+        return std::max<int64_t>(limit - used, 0);
+    };
+    if (unit.model != nullptr) {
+        const RateWindow* rate = unit.meter->rate.get();
+        if (unit.scope->kind != ScopeKind::key || rate == nullptr) {
+            return;
         }
+        if (unit.model->rpm) {
+            rates.model_remaining_requests = left(*unit.model->rpm, rate->requests());
+        }
+        if (unit.model->tpm) {
+            rates.model_remaining_tokens = left(*unit.model->tpm, rate->tokens());
+        }
+        return;
+    }
+    const Limits& limits = unit.scope->limits;
+    if (told || (!limits.rpm && !limits.tpm)) {
+        return;
+    }
+    told = true;
+    const RateWindow& rate = *unit.meter->rate;
+    rates.resets_in_ms = kWindowMs;
+    if (limits.rpm) {
+        rates.limit_requests = *limits.rpm;
+        rates.remaining_requests = left(*limits.rpm, rate.requests());
+    }
+    if (limits.tpm) {
+        rates.limit_tokens = *limits.tpm;
+        rates.remaining_tokens = left(*limits.tpm, rate.tokens());
     }
 }
 
@@ -613,6 +633,7 @@ void fill(Refusal& refusal, const Verdict& verdict) {
     const Obstacle& o = verdict.obstacle;
     refusal.scope = o.scope->kind;
     refusal.id = o.scope->id;
+    refusal.model = o.model == nullptr ? std::string() : o.model->model;
     refusal.limit_type = std::string(o.limit_type);
     refusal.limit = o.most;
     refusal.remaining = o.remaining;
@@ -672,6 +693,14 @@ Result<Reservation> Governor::reserve(const Ask& ask, Refusal* refusal) {
         fill(*refusal, verdict);
     }
     return error_of(ask, verdict.obstacle);
+}
+
+void Governor::know(const Scope& scope, int64_t now_ms) {
+    const std::lock_guard lock(impl_->mutex);
+    (void)impl_->meter_of(scope, now_ms);
+    for (const ModelLimit& limit : scope.limits.models) {
+        (void)impl_->meter_of(scope, limit, now_ms);
+    }
 }
 
 void Governor::set_spent(const std::vector<Spent>& spent) {

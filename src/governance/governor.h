@@ -45,6 +45,8 @@ struct Ask {
 struct Refusal {
     ScopeKind scope = ScopeKind::key;
     std::string id;
+    std::string
+        model;  // a model's limit within the scope: fallbacks may help; "" = the scope's own
     std::string limit_type;  // "requests", "tokens", "max_parallel_requests", "budget"
     int64_t limit = 0;
     int64_t remaining = 0;
@@ -60,6 +62,8 @@ struct Refusal {
 struct RateState {
     std::optional<int64_t> limit_requests, remaining_requests, limit_tokens, remaining_tokens;
     int64_t resets_in_ms = 0;
+    // Of the key's limits for this model.
+    std::optional<int64_t> model_remaining_requests, model_remaining_tokens;
 };
 
 class Governor;
@@ -105,6 +109,9 @@ class Governor {
     ~Governor();  // after the last Reservation
     // `refusal` (may be null) is filled when it fails.
     [[nodiscard]] Result<Reservation> reserve(const Ask& ask, Refusal* refusal = nullptr);
+    // Takes over the windows of a scope without a request: at start, so that idle scopes are reset
+    // when their time comes.
+    void know(const Scope& scope, int64_t now_ms);
     // Sets counters: at start, after an import, after a reset by an administrator.
     void set_spent(const std::vector<Spent>& spent);
     // A scope's spend now, settled only; reserved beside it.

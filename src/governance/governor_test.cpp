@@ -261,6 +261,8 @@ TEST_CASE("limits per model") {
     of_key.model = "gpt-5";
     of_key.budget = budget("1");
     world.limits(0).models = {of_key};
+    of_key.rpm = 7;
+    world.limits(0).models = {of_key};
     ModelLimit of_team;
     of_team.model = "gpt-*";
     of_team.rpm = 2;
@@ -268,9 +270,12 @@ TEST_CASE("limits per model") {
 
     auto first = world.reserve(kDollar / 2);
     REQUIRE(first.ok());
+    CHECK(first->rates().model_remaining_requests == 6);
+    CHECK_FALSE(first->rates().limit_requests.has_value());
     first->settle({kDollar}, 0, 0);
     CHECK(world.refused(kDollar) ==
           "LiteLLM Virtual Key: 5e88, key_alias: ci, exceeded budget for model=gpt-5");
+    CHECK(world.refusal.model == "gpt-5");
     CHECK(world.governor.standing(ScopeKind::key, "5e88", "gpt-5").spent.value == kDollar);
     Ask other = world.ask(kDollar);
     other.model = "gpt-6";
@@ -345,6 +350,25 @@ TEST_CASE("a stale end of a window") {
     CHECK(world.reserve(kDollar / 2).ok());
     CHECK(world.governor.standing(ScopeKind::key, "k").spent.value == kDollar / 2);
     CHECK(world.governor.reset_ended(kNow, mono(world.ms)).size() == 1);
+}
+
+// A scope that is known from the start is reset when its time comes, without a request.
+TEST_CASE("idle windows are reset") {
+    Governor governor;
+    governor.set_spent({{.kind = ScopeKind::user, .id = "u", .amount = usd("2")}});
+    Scope scope = scope_of(ScopeKind::user, "u");
+    BudgetWindow window = budget("5");
+    window.duration = "1mo";
+    scope.limits.budgets = {window};
+    governor.know(scope, kNow);
+    CHECK(governor.reset_ended(kNow, mono(0)).empty());
+    const auto resets = governor.reset_ended(1'780'272'000'000, mono(0));  // 1 June
+    REQUIRE(resets.size() == 1);
+    CHECK(resets[0].id == "u");
+    CHECK(resets[0].cleared == usd("2"));
+    CHECK(resets[0].reset_at_ms == 1'782'864'000'000);  // 1 July
+    CHECK(governor.reset_ended(1'780'272'000'000, mono(0)).empty());
+    CHECK(governor.standing(ScopeKind::user, "u").spent.value == 0);
 }
 
 // temp_budget_increase holds until its expiry.

@@ -270,16 +270,23 @@ void ChatStreamMender::start(const Tape& tape, const Chunk& chunk) {
         id = json::string_at(tape.text(), chunk.id->value(), scratch);
     }
     const int64_t created = chunk.created == nullptr ? 0 : tape.integer(*chunk.created, 0);
-    start(std::move(id), created > 0 ? std::to_string(created) : std::string());
+    start(std::move(id), false, created > 0 ? std::to_string(created) : std::string());
 }
 
-// "" where the upstream says nothing of use.
-void ChatStreamMender::start(std::string id, std::string_view created) {
+// "" where the upstream says nothing of use. `plain`: the id needs no escape.
+void ChatStreamMender::start(std::string id, bool plain, std::string_view created) {
+    plain = plain && !id.empty();
     id_ = id.empty() ? options_.id : std::move(id);
     const std::string& model = options_.model.empty() ? upstream_model_ : options_.model;
     head_.reserve(kHeadFixed + id_.size() + created.size() + model.size());
     head_ = R"(data: {"id":)";
-    write_text(head_, id_);
+    if (plain) {
+        head_ += '"';
+        head_ += id_;
+        head_ += '"';
+    } else {
+        json::write_string(head_, id_);
+    }
     head_ += R"(,"object":"chat.completion.chunk","created":)";
     if (created.empty()) {
         write_int(head_, options_.created);

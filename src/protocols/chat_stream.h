@@ -96,7 +96,7 @@ class ChatStreamMender final : public ReplyStream {
     [[nodiscard]] static bool is_error(const Tape& tape, const Chunk& chunk);
 
     void start(const Tape& tape, const Chunk& chunk);
-    void start(std::string id, std::string_view created);
+    void start(std::string id, bool plain, std::string_view created);
     void take_usage(const chat::Usage& usage, std::string_view raw, FrameFacts& facts);
     [[nodiscard]] static Choice read_choice(const Tape& tape, const Node& node);
     [[nodiscard]] static bool shares_index(const Tape& tape, const Node& choices);

@@ -15,7 +15,7 @@ constexpr size_t kShort = 16;
 constexpr size_t kSlack = kShort * 2;
 
 // Up to 32 bytes. Fewer than 16 are followed by others, at both ends, up to the 16th.
-inline void copy_short(char* to, const char* from, size_t size) {
+[[gnu::always_inline]] inline void copy_short(char* to, const char* from, size_t size) {
     std::memcpy(to, from, kShort);
     if (size > kShort) {
         std::memcpy(to + size - kShort, from + size - kShort, kShort);
@@ -109,7 +109,7 @@ bool ChatStreamMender::write_known(std::string_view data, std::string& out, Fram
         upstream_model_ = known->upstream_model;
     }
     if (known->starts && head_.empty()) {
-        start(std::string(found.id), found.created);
+        start(std::string(found.id), true, found.created);
     }
     choices_ = known->after;
     if (known->finished) {

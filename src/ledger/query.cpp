@@ -26,6 +26,12 @@ bool status_matches(std::optional<Status> wanted, Status status) {
     return !wanted || (*wanted == Status::failure ? status != Status::success : *wanted == status);
 }
 
+bool has_error_code(const std::string& wanted, const SpendRecord& record) {
+    return wanted.empty() ||
+           (record.status != Status::success &&
+            (record.error_code == wanted || std::to_string(record.http_status) == wanted));
+}
+
 // What a page is sorted by, where it is a number.
 int64_t sort_value(LogFilter::Sort sort, const SpendRecord& record) {
     switch (sort) {
@@ -114,7 +120,7 @@ bool matches(const LogFilter& filter, const SpendRecord& record) {
            is_any(filter.model_id, record.deployment_id) &&
            is_any(filter.model_group, record.model_group) &&
            status_matches(filter.status, record.status) &&
-           is_any(filter.error_code, record.error_code) &&
+           has_error_code(filter.error_code, record) &&
            (filter.error_message.empty() ||
             record.error_message.find(filter.error_message) != std::string::npos) &&
            (!filter.min_cost || record.cost >= *filter.min_cost) &&

@@ -24,7 +24,8 @@ struct LogFilter {
     std::string request_id, key, key_alias, user, end_user, team, organization, session_id;
     std::string model, model_id, model_group;  // upstream model, deployment, serving group
     std::optional<Status> status;              // failure includes client_aborted
-    std::string error_code, error_message;     // the message: a part of it
+    std::string error_code;     // of a failure: the code, or the status that the client was given
+    std::string error_message;  // a part of it
     std::optional<NanoCredits> min_cost, max_cost;
     enum class Sort : uint8_t {
         start,

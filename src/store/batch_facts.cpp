@@ -125,6 +125,30 @@ uint32_t count_in(std::string_view summary, uint64_t hash) {
                : 0;
 }
 
+std::string write_mixes(std::vector<Mix>& mixes) {
+    std::sort(mixes.begin(), mixes.end(),
+              [](const Mix& left, const Mix& right) { return left.hashes < right.hashes; });
+    std::string out;
+    for (size_t i = 0; i < mixes.size();) {
+        Mix mix = mixes[i++];
+        for (; i < mixes.size() && mixes[i].hashes == mix.hashes; ++i) {
+            for (size_t status = 0; status < kStatuses; ++status) {
+                mix.uses[status] += mixes[i].uses[status];
+            }
+        }
+        out.append(reinterpret_cast<const char*>(&mix), sizeof mix);
+    }
+    return out;
+}
+
+std::vector<Mix> read_mixes(std::string_view text) {
+    std::vector<Mix> mixes(text.size() / sizeof(Mix));
+    if (!mixes.empty()) {
+        std::memcpy(mixes.data(), text.data(), mixes.size() * sizeof(Mix));
+    }
+    return mixes;
+}
+
 void BatchFacts::absorb(const BatchFacts& next) {
     requests += next.requests;
     failures += next.failures;
@@ -140,6 +164,8 @@ void BatchFacts::absorb(const BatchFacts& next) {
     id_keys += next.id_keys;
     common = merge(common, next.common);
     varied = merge(varied, next.varied);
+    std::vector<Mix> all = read_mixes(mixes + next.mixes);
+    mixes = write_mixes(all);
 }
 
 }  // namespace belay::store

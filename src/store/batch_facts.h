@@ -4,6 +4,9 @@
 // keys, and a summary of which values occur how often.
 //
 //   summary = entry*, ascending; entry = hash:u64 (of a field and its value) count:u32
+//   mixes   = mix*, ascending; mix = hash:u32[8] (one per field from key to model_group)
+//             count:u32[3] (of requests by their status)
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,8 +25,8 @@ enum class Field : uint8_t {
     organization,
     model,
     model_id,
-    model_group,
-    status,  // its number, one byte
+    model_group,  // up to here: what a mix tells
+    status,       // its number, one byte
     end_user,
     session,
     error_code,
@@ -48,6 +51,7 @@ class Tally {
             entries_.push_back({hash_of(field, value), count});
         }
     }
+    void add_hash(uint64_t hash, uint32_t count) { entries_.push_back({hash, count}); }
     void add_summary(std::string_view summary);
     // Leaves the tally empty.
     [[nodiscard]] std::string take();
@@ -60,6 +64,22 @@ class Tally {
     std::vector<Entry> entries_;
 };
 [[nodiscard]] uint32_t count_in(std::string_view summary, uint64_t hash);
+
+// How often one combination of values occurs in a batch. Questions with several conditions are
+// counted by these.
+inline constexpr size_t kMixFields = 8;
+inline constexpr size_t kStatuses = 3;
+struct Mix {
+    std::array<uint32_t, kMixFields> hashes{};
+    std::array<uint32_t, kStatuses> uses{};
+};
+[[nodiscard]] constexpr Field mix_field(size_t index) { return static_cast<Field>(index + 1); }
+[[nodiscard]] constexpr uint32_t mix_hash(uint64_t hash) {
+    return static_cast<uint32_t>(hash >> 32U);
+}
+// Equal ones become one. Sorts the argument.
+[[nodiscard]] std::string write_mixes(std::vector<Mix>& mixes);
+[[nodiscard]] std::vector<Mix> read_mixes(std::string_view text);
 
 struct Range {
     int64_t low = INT64_MAX;
@@ -85,6 +105,7 @@ struct BatchFacts {
     std::string id_keys;
     std::string common;  // summary of the fields of which a batch has few values
     std::string varied;  // and of end_user, session, error_code
+    std::string mixes;
 
     // Becomes what is said of its rows with those of `next` behind them.
     void absorb(const BatchFacts& next);

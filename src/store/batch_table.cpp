@@ -20,7 +20,7 @@ Result<void> BatchTable::prepare(Database& database) {
         "output_tokens,cost,cost_unknown,format,id_keys,rows,journal,journal_sequence) "
         "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
     insert_summary_ =
-        TRY(database.prepare("INSERT INTO batch_summary VALUES(?,?,?,?,?,?,?,?,?,?,?)"));
+        TRY(database.prepare("INSERT INTO batch_summary VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"));
     remove_ = TRY(database.prepare("DELETE FROM batch WHERE first_seq BETWEEN ? AND ?"));
     remove_summary_ =
         TRY(database.prepare("DELETE FROM batch_summary WHERE first_seq BETWEEN ? AND ?"));
@@ -30,7 +30,7 @@ Result<void> BatchTable::prepare(Database& database) {
     facts_ = TRY(database.prepare(
         "SELECT requests,failures,prompt_tokens,output_tokens,cost,cost_unknown,first_ms,last_ms,"
         "id_keys,cost_min,cost_max,tokens_min,tokens_max,total_us_min,total_us_max,"
-        "first_token_us_min,first_token_us_max,common,varied "
+        "first_token_us_min,first_token_us_max,common,varied,mixes "
         "FROM batch JOIN batch_summary USING(first_seq) WHERE first_seq = ?"));
     newest_ = TRY(database.prepare(
         "SELECT first_seq,requests,length(rows) FROM batch ORDER BY first_seq DESC LIMIT ?"));
@@ -67,6 +67,7 @@ Result<void> BatchTable::insert(int64_t first_seq, const BatchFacts& facts, std:
     }
     insert_summary_.bind_blob(++at, facts.common);
     insert_summary_.bind_blob(++at, facts.varied);
+    insert_summary_.bind_blob(++at, facts.mixes);
     return run(insert_summary_);
 }
 
@@ -113,7 +114,8 @@ Result<BatchFacts> BatchTable::facts_of(int64_t first_seq) {
             range->high = facts_.integer(at++);
         }
         facts.common = facts_.blob(at++);
-        facts.varied = facts_.blob(at);
+        facts.varied = facts_.blob(at++);
+        facts.mixes = facts_.blob(at);
     }
     facts_.reset();
     return found.ok() ? Result<BatchFacts>(std::move(facts)) : found.error();

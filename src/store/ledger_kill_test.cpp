@@ -106,8 +106,7 @@ void check_sums(const std::string& database) {
     for (const char* sql : {"SELECT sum(requests), sum(cost) FROM batch",
                             "SELECT sum(requests), sum(cost) FROM day_sum WHERE kind = 0",
                             "SELECT sum(requests), sum(cost) FROM day_sum WHERE kind = 1",
-                            "SELECT sum(requests), sum(cost) FROM day_sum WHERE kind = 2",
-                            "SELECT sum(requests), sum(cost) FROM series WHERE kind = 0"}) {
+                            "SELECT sum(requests), sum(cost) FROM day_sum WHERE kind = 2"}) {
         CAPTURE(sql);
         Result<Statement> sums = db->prepare(sql);
         REQUIRE(sums.ok());

@@ -46,6 +46,7 @@ Entry random_entry(Random& random, int number) {
         record.status =
             random() % 2 == 0 ? ledger::Status::failure : ledger::Status::client_aborted;
         record.error_code = pick(random, "code-", 2);
+        record.http_status = 400 + static_cast<int>(random() % 3);
         record.error_message = "it \"failed\" in way " + std::to_string(random() % 3);
     }
     record.attempted_fallbacks = random() % 3 == 0 ? 1 : 0;
@@ -88,6 +89,9 @@ LogFilter random_filter(Random& random, int count) {
         if (maybe(9)) {
             filter.*field.field = pick(random, field.prefix, field.count);
         }
+    }
+    if (maybe(15)) {
+        filter.error_code = std::to_string(400 + random() % 3);
     }
     if (maybe(20)) {
         filter.request_id = "id-" + std::to_string(random() % static_cast<unsigned>(count)) + "-x";

@@ -91,6 +91,7 @@ Result<LedgerReader> LedgerReader::open(const std::string& database_path,
     std::vector<JournalRows> newest = read_journal(journal_path);
     Database database = TRY(Database::open(database_path, Database::Mode::existing, vfs));
     TRY(check_schema(database));
+    TRY(database.run("PRAGMA mmap_size=4294967296"));
     TRY(database.run("BEGIN"));  // one moment for the mark and the rows
     const SegmentName saved = TRY(find_saved_segment(database));
     std::erase_if(newest, [saved](const JournalRows& rows) {

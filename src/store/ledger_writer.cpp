@@ -14,9 +14,9 @@ namespace {
 // So many neighbours of one size make one of the next; a batch as large as kMergedEnough is left
 // alone.
 constexpr size_t kFan = 8;
-constexpr int64_t kMergedEnough = 2048;
-constexpr int64_t kMergedMax = 4096;
-constexpr int64_t kMergedBytesMax = 4 << 20;
+constexpr int64_t kMergedEnough = 1024;
+constexpr int64_t kMergedMax = 2048;
+constexpr int64_t kMergedBytesMax = 2 << 20;
 constexpr int64_t kDropMax = 64;  // batches deleted in one transaction
 
 int level_of(int64_t requests) {

@@ -14,7 +14,17 @@ using Sort = ledger::LogFilter::Sort;
 constexpr uint32_t kPageSizeMax = 100;
 
 // Columns of find_heads()'s statement.
-enum Column : uint8_t { first_seq, first_ms, last_ms, requests, ranges, common = 12, varied, keys };
+enum Column : uint8_t {
+    first_seq,
+    first_ms,
+    last_ms,
+    requests,
+    ranges,
+    common = 12,
+    varied,
+    mixes,
+    keys
+};
 
 Error too_deep() {
     return caller_error(Kind::invalid_request,
@@ -87,24 +97,36 @@ void LogSearch::note_conditions() {
     note(Field::error_code, filter_.error_code);
 }
 
+bool LogSearch::wants_varied() const {
+    return std::any_of(conditions_.begin(), conditions_.end(),
+                       [](const Condition& condition) { return is_varied(condition.field); });
+}
+
+// Counts of single values are enough for one condition.
+LogSearch::Needs LogSearch::needs() const {
+    const auto fixed =
+        std::count_if(conditions_.begin(), conditions_.end(),
+                      [](const Condition& condition) { return !is_varied(condition.field); });
+    const bool by_status = filter_.status || !filter_.error_message.empty();
+    const auto count = fixed + (by_status ? 1 : 0);
+    return count == 0 ? Needs::nothing : count == 1 ? Needs::common : Needs::mixes;
+}
+
 // A column that is not needed is not read: a summary may take pages of its own.
 Result<void> LogSearch::find_heads() {
     note_conditions();
     TRY(find_models());
-    const bool wants_varied = std::any_of(conditions_.begin(), conditions_.end(),
-                                          [](Condition c) { return is_varied(c.field); });
-    const bool wants_common = is_by_model() || filter_.status || !filter_.error_message.empty() ||
-                              conditions_.size() > (wants_varied ? 1U : 0U);
     std::string sql = "SELECT batch.first_seq,first_ms,last_ms,requests,";
     const bool wants_ranges =
         filter_.min_cost || filter_.max_cost || (filter_.sort != Sort::start && !is_by_model());
     sql += wants_ranges ? "cost_min,cost_max,tokens_min,tokens_max,total_us_min,total_us_max,"
                           "first_token_us_min,first_token_us_max,"
                         : "0,0,0,0,0,0,0,0,";
-    sql += wants_common ? "common," : "NULL,";
-    sql += wants_varied ? "varied," : "NULL,";
+    sql += is_by_model() || needs() == Needs::common ? "common," : "NULL,";
+    sql += wants_varied() ? "varied," : "NULL,";
+    sql += needs() == Needs::mixes ? "mixes," : "NULL,";
     sql += filter_.request_id.empty() ? "NULL FROM batch" : "id_keys FROM batch";
-    if (wants_ranges || wants_common || wants_varied) {
+    if (wants_ranges || is_by_model() || needs() != Needs::nothing || wants_varied()) {
         sql += " JOIN batch_summary USING(first_seq)";
     }
     sql += " WHERE last_ms >= ? AND first_ms < ? AND requests > 0";
@@ -175,27 +197,16 @@ bool LogSearch::judge(const Statement& row, Head& head) const {
         head.matches_max = std::min(head.matches_max, count);
         partial += count == all && counted ? 0 : counted ? 1 : 2;
     };
-    const std::string_view common = row.blob(Column::common);
     const std::string_view varied = row.blob(Column::varied);
     for (const Condition& condition : conditions_) {
-        narrow(count_in(is_varied(condition.field) ? varied : common, condition.hash), true);
+        if (is_varied(condition.field)) {
+            narrow(count_in(varied, condition.hash), true);
+        }
     }
-    const auto count_status = [common](ledger::Status status) -> uint64_t {
-        const char value = static_cast<char>(status);
-        return count_in(common, hash_of(Field::status, {&value, 1}));
-    };
-    if (filter_.status || !filter_.error_message.empty()) {
-        const uint64_t aborted = count_status(ledger::Status::client_aborted);
-        const uint64_t failed = aborted + count_status(ledger::Status::failure);
-        if (filter_.status) {
-            narrow(*filter_.status == ledger::Status::success   ? all - failed
-                   : *filter_.status == ledger::Status::failure ? failed
-                                                                : aborted,
-                   true);
-        }
-        if (!filter_.error_message.empty()) {
-            narrow(failed, false);
-        }
+    if (needs() != Needs::nothing) {
+        narrow(needs() == Needs::mixes ? count_mixes(row.blob(Column::mixes))
+                                       : count_common(row.blob(Column::common), all),
+               filter_.error_message.empty());
     }
     const Range cost{row.integer(Column::ranges), row.integer(Column::ranges + 1)};
     if (filter_.min_cost && cost.low < filter_.min_cost->value) {
@@ -208,6 +219,54 @@ bool LogSearch::judge(const Statement& row, Head& head) const {
         narrow(count_keys(row.blob(Column::keys), filter_.request_id), false);
     }
     return partial <= 1;
+}
+
+// Which statuses a row may have; with a message it is a failure.
+std::array<bool, kStatuses> LogSearch::statuses() const {
+    const bool failed = !filter_.error_message.empty();
+    const auto wants = [&](ledger::Status status) {
+        const bool success = status == ledger::Status::success;
+        return !(failed && success) && (!filter_.status || *filter_.status == status ||
+                                        (*filter_.status == ledger::Status::failure && !success));
+    };
+    return {wants(ledger::Status::success), wants(ledger::Status::failure),
+            wants(ledger::Status::client_aborted)};
+}
+
+uint64_t LogSearch::count_mixes(std::string_view text) const {
+    const std::array<bool, kStatuses> wanted = statuses();
+    uint64_t count = 0;
+    for (const Mix& mix : read_mixes(text)) {
+        const bool matches =
+            std::all_of(conditions_.begin(), conditions_.end(), [&mix](const Condition& condition) {
+                return is_varied(condition.field) ||
+                       mix.hashes[static_cast<size_t>(condition.field) - 1] ==
+                           mix_hash(condition.hash);
+            });
+        for (size_t status = 0; matches && status < kStatuses; ++status) {
+            count += wanted[status] ? mix.uses[status] : 0;
+        }
+    }
+    return count;
+}
+
+// Of the one condition there is, the status among them.
+uint64_t LogSearch::count_common(std::string_view common, uint64_t all) const {
+    for (const Condition& condition : conditions_) {
+        if (!is_varied(condition.field)) {
+            return count_in(common, condition.hash);
+        }
+    }
+    const std::array<bool, kStatuses> wanted = statuses();
+    uint64_t count = 0;
+    uint64_t others = 0;
+    for (size_t status = 1; status < kStatuses; ++status) {
+        const char value = static_cast<char>(status);
+        const uint64_t these = count_in(common, hash_of(Field::status, {&value, 1}));
+        others += these;
+        count += wanted[status] ? these : 0;
+    }
+    return count + (wanted[0] ? all - others : 0);
 }
 
 Range LogSearch::values_of(const Statement& row) const {

@@ -2,6 +2,7 @@
 // One question over the ledger's rows: which of them match a filter, in which order. Batches that
 // cannot hold an answer are passed over by what the database says of them (batch_facts.h); those
 // that can are read from the most promising on, until no other can hold a better row.
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,7 +20,7 @@
 namespace belay::store {
 
 // Rows that are looked at only to count them: beyond, a total is "at least".
-inline constexpr uint64_t kCountedRowsMax = 100'000;
+inline constexpr uint64_t kCountedRowsMax = 20'000;
 // Of the rows before a page, those that cannot be passed over in whole batches.
 inline constexpr uint64_t kSkippedRowsMax = 200'000;
 
@@ -34,6 +35,7 @@ class RowMatcher {
   private:
     [[nodiscard]] bool matches_route(std::string_view route);
     [[nodiscard]] bool matches_labels(const RowView& row) const;
+    [[nodiscard]] bool has_error_code(const RowView& row, const LabelView& labels) const;
 
     const ledger::LogFilter& filter_;
     std::unordered_map<const char*, bool> routes_;
@@ -73,13 +75,19 @@ class LogSearch {
         Field field;
         uint64_t hash;
     };
+    enum class Needs : uint8_t { nothing, common, mixes };
 
     [[nodiscard]] Result<void> find_heads();
     [[nodiscard]] Result<void> find_models();
     void take_head(const Statement& row);
     void note_conditions();
+    [[nodiscard]] Needs needs() const;
+    [[nodiscard]] bool wants_varied() const;
     // How many rows of a batch match at most; false: fewer than that may.
     [[nodiscard]] bool judge(const Statement& row, Head& head) const;
+    [[nodiscard]] std::array<bool, kStatuses> statuses() const;
+    [[nodiscard]] uint64_t count_mixes(std::string_view text) const;
+    [[nodiscard]] uint64_t count_common(std::string_view common, uint64_t all) const;
     [[nodiscard]] Range values_of(const Statement& row) const;
 
     [[nodiscard]] uint64_t pass_over(uint64_t skip);

@@ -60,7 +60,6 @@ void Rollup::add(const RowView& row) {
     const int64_t day = ledger::day_of(row.fixed.received_ms);
     const size_t place = route_of(row.route);
     Route& route = routes_[place];
-    ++route.uses;
     if (route.day != day) {
         route.sum = sum_of(SeriesKind::key, place, {}, day);
         route.day = day;
@@ -70,9 +69,11 @@ void Rollup::add(const RowView& row) {
         add_labels(row, place, day, metrics);
     }
     ++facts_.requests;
+    ++route.uses[std::min<size_t>(row.fixed.status, kStatuses - 1)];
     if (row.fixed.status != 0) {
         const char status = static_cast<char>(row.fixed.status);
         common_.add(Field::status, {&status, 1});
+        tell_error(row);
         facts_.failures +=
             row.fixed.status == static_cast<uint8_t>(ledger::Status::failure) ? 1 : 0;
     }
@@ -118,7 +119,6 @@ void Rollup::add_labels(const RowView& row, size_t route, int64_t day,
                         const ledger::Metrics& metrics) {
     LabelView labels = read_labels(row.labels);
     varied_.add(Field::session, labels.session_id);
-    varied_.add(Field::error_code, labels.error_code);
     const auto count = [&](SeriesKind kind, std::string_view label) {
         Shortcut& known = shortcuts_[hash_text(label, route) % kShortcuts];
         if (known.day != day || known.route != route || known.kind != kind ||
@@ -148,18 +148,36 @@ void Rollup::add_labels(const RowView& row, size_t route, int64_t day,
     }
 }
 
+// A failure is found by its code and by its status.
+void Rollup::tell_error(const RowView& row) {
+    const std::string status = std::to_string(row.fixed.http_status);
+    const std::string_view code = read_labels(row.labels).error_code;
+    varied_.add(Field::error_code, status);
+    if (code != status) {
+        varied_.add(Field::error_code, code);
+    }
+}
+
 void Rollup::tell_routes() {
     for (const Route& route : routes_) {
         const RouteView& view = route.view;
-        common_.add(Field::key, view.key, route.uses);
-        common_.add(Field::key_alias, view.key_alias, route.uses);
-        common_.add(Field::user, view.user, route.uses);
-        common_.add(Field::team, view.team, route.uses);
-        common_.add(Field::organization, view.organization, route.uses);
-        common_.add(Field::model, view.upstream_model, route.uses);
-        common_.add(Field::model_id, view.deployment_id, route.uses);
-        common_.add(Field::model_group, view.model_group, route.uses);
+        Mix mix;
+        mix.uses = route.uses;
+        const uint32_t uses = route.uses[0] + route.uses[1] + route.uses[2];
+        const std::string_view texts[] = {
+            view.key,          view.key_alias,      view.user,          view.team,
+            view.organization, view.upstream_model, view.deployment_id, view.model_group};
+        for (size_t i = 0; i < kMixFields; ++i) {
+            const uint64_t hash = hash_of(mix_field(i), texts[i]);
+            mix.hashes[i] = mix_hash(hash);
+            if (!texts[i].empty()) {
+                common_.add_hash(hash, uses);
+            }
+        }
+        mixes_.push_back(mix);
     }
+    facts_.mixes = write_mixes(mixes_);
+    mixes_.clear();
 }
 
 ledger::Metrics metrics_of(const RowFixed& row) {

@@ -2,6 +2,7 @@
 // What a batch of rows adds up to: its facts (batch_facts.h), and sums by day of each series. A
 // series is one combination of what daily sums are kept by; its name is its texts joined by 0x1F,
 // in the order of the series table's columns. Belongs to the writer; keeps its memory.
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -34,7 +35,7 @@ class Rollup {
   private:
     struct Route {
         RouteView view;
-        uint32_t uses = 0;
+        std::array<uint32_t, kStatuses> uses{};
         int64_t day = INT64_MIN;  // of the use before
         size_t sum = 0;           // and its place in sums_
     };
@@ -43,6 +44,7 @@ class Rollup {
     [[nodiscard]] size_t route_of(std::string_view route);
     [[nodiscard]] size_t sum_of(SeriesKind kind, size_t route, std::string_view label, int64_t day);
     void add_labels(const RowView& row, size_t route, int64_t day, const ledger::Metrics& metrics);
+    void tell_error(const RowView& row);
     void tell_routes();
 
     std::vector<Route> routes_;
@@ -61,6 +63,7 @@ class Rollup {
     std::vector<Shortcut> shortcuts_;  // by a hash of route and label
     std::string scratch_;
     Tally common_, varied_;
+    std::vector<Mix> mixes_;
     BatchFacts facts_;
 };
 

@@ -37,6 +37,12 @@ bool RowMatcher::matches_route(std::string_view route) {
            is_any(filter_.model_group, view.model_group);
 }
 
+bool RowMatcher::has_error_code(const RowView& row, const LabelView& labels) const {
+    return filter_.error_code.empty() ||
+           (row.fixed.status != 0 && (labels.error_code == filter_.error_code ||
+                                      std::to_string(row.fixed.http_status) == filter_.error_code));
+}
+
 bool RowMatcher::matches_labels(const RowView& row) const {
     const auto status = static_cast<ledger::Status>(row.fixed.status);
     if (filter_.status &&
@@ -52,8 +58,7 @@ bool RowMatcher::matches_labels(const RowView& row) const {
     if (!filter_.end_user.empty() || !filter_.session_id.empty() || !filter_.error_code.empty()) {
         const LabelView labels = read_labels(row.labels);
         if (!is_any(filter_.end_user, labels.end_user) ||
-            !is_any(filter_.session_id, labels.session_id) ||
-            !is_any(filter_.error_code, labels.error_code)) {
+            !is_any(filter_.session_id, labels.session_id) || !has_error_code(row, labels)) {
             return false;
         }
     }

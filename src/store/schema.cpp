@@ -53,15 +53,13 @@ CREATE TABLE batch_summary(
     tokens_min INTEGER NOT NULL, tokens_max INTEGER NOT NULL,
     total_us_min INTEGER NOT NULL, total_us_max INTEGER NOT NULL,
     first_token_us_min INTEGER NOT NULL, first_token_us_max INTEGER NOT NULL,
-    common BLOB NOT NULL, varied BLOB NOT NULL);
+    common BLOB NOT NULL, varied BLOB NOT NULL, mixes BLOB NOT NULL);
 CREATE TABLE series(
     id INTEGER PRIMARY KEY,
     digest INTEGER NOT NULL, kind INTEGER NOT NULL,
     "key" TEXT NOT NULL, key_alias TEXT NOT NULL, user TEXT NOT NULL, team TEXT NOT NULL,
     organization TEXT NOT NULL, end_user TEXT NOT NULL, tag TEXT NOT NULL, model TEXT NOT NULL,
-    model_group TEXT NOT NULL, provider TEXT NOT NULL, endpoint TEXT NOT NULL,
-    cost INTEGER NOT NULL DEFAULT 0, premium_milli INTEGER NOT NULL DEFAULT 0,
-    requests INTEGER NOT NULL DEFAULT 0);
+    model_group TEXT NOT NULL, provider TEXT NOT NULL, endpoint TEXT NOT NULL);
 CREATE INDEX series_by_digest ON series(digest);
 CREATE INDEX series_by_end_user ON series(end_user) WHERE end_user <> '';
 CREATE INDEX series_by_tag ON series(tag) WHERE tag <> '';

@@ -10,8 +10,8 @@
 //             be read again. Neighbours are merged when they are small; the newest row is never
 //             deleted, for its mark
 //   batch_summary  what lets a question pass over a batch unread (batch_facts.h)
-//   series    each combination of what daily sums are kept by, with its sums over all days. kind:
-//             0 by key, 1 by end user, 2 by tag; digest: a hash of its texts
+//   series    each combination of what daily sums are kept by. kind: 0 by key, 1 by end
+//             user, 2 by tag; digest: a hash of its texts
 //   day_sum   a series' sums of one day (days since 1970-01-01 UTC)
 #include <cstdint>
 

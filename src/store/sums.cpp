@@ -139,9 +139,6 @@ Result<void> SumsWriter::prepare(Database& database) {
         sql({"SELECT id,", kNameColumns, " FROM series WHERE digest=? AND kind=?"})));
     begin_ = TRY(database.prepare(sql({"INSERT INTO series(id,digest,kind,", kNameColumns,
                                        ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"})));
-    add_total_ =
-        TRY(database.prepare("UPDATE series SET cost=min(cost+?,9223372036854775807),"
-                             "premium_milli=premium_milli+?,requests=requests+? WHERE id=?"));
     add_day_ = TRY(database.prepare(sql({"INSERT INTO day_sum(kind,day,series,", kMetricColumns,
                                          ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", kAddDay})));
     Statement last = TRY(database.prepare("SELECT max(id) FROM series"));
@@ -153,7 +150,6 @@ Result<void> SumsWriter::prepare(Database& database) {
 void SumsWriter::forget() { *this = SumsWriter(); }
 
 Result<void> SumsWriter::add(const std::vector<Rollup::Sum>& sums) {
-    std::map<int64_t, Metrics> totals;
     for (const Rollup::Sum& sum : sums) {
         const int64_t series = TRY(series_of(sum));
         int at = 0;
@@ -164,15 +160,6 @@ Result<void> SumsWriter::add(const std::vector<Rollup::Sum>& sums) {
             add_day_.bind(++at, *count);
         }
         TRY(run(add_day_));
-        totals[series] += sum.metrics;
-    }
-    for (const auto& [series, total] : totals) {
-        int at = 0;
-        for (const int64_t value :
-             {total.cost.value, total.premium_milli, total.requests, series}) {
-            add_total_.bind(++at, value);
-        }
-        TRY(run(add_total_));
     }
     return {};
 }
@@ -267,14 +254,20 @@ Result<std::vector<DaySum>> read_day_sums(Database& database, const ledger::DayF
     return sums;
 }
 
+// Added here and not by SQL, whose sum() fails beyond 64 bits.
 Result<std::vector<ledger::ScopeSum>> read_scope_sums(Database& database) {
-    Statement query =
-        TRY(database.prepare(sql({"SELECT ", kNameColumns, ",cost,premium_milli FROM series"})));
-    ledger::ScopeSums scopes;
+    Statement query = TRY(database.prepare("SELECT series,cost,premium_milli FROM day_sum"));
+    std::unordered_map<int64_t, Metrics> totals;
     while (TRY(query.step())) {
-        DaySum sum = read_names(query, 0);
-        sum.metrics.cost = NanoCredits{query.integer(kNames)};
-        sum.metrics.premium_milli = query.integer(kNames + 1);
+        Metrics& total = totals[query.integer(0)];
+        total.cost = add(total.cost, NanoCredits{query.integer(1)});
+        total.premium_milli += query.integer(2);
+    }
+    Statement series = TRY(database.prepare(sql({"SELECT id,", kNameColumns, " FROM series"})));
+    ledger::ScopeSums scopes;
+    while (TRY(series.step())) {
+        DaySum sum = read_names(series, 1);
+        sum.metrics = totals[series.integer(0)];
         scopes.add(sum);
     }
     return scopes.take();

@@ -1,5 +1,5 @@
 #pragma once
-// The ledger's sums in the database: what each series (rollup.h) has in all and by day. Written in
+// The ledger's sums in the database: what each series (rollup.h) has of each day. Written in
 // the transaction that saves the rows themselves, so they are exact whatever happens; kept when the
 // rows are dropped.
 #include <cstdint>
@@ -27,7 +27,6 @@ class SumsWriter {
 
     Statement find_;
     Statement begin_;
-    Statement add_total_;
     Statement add_day_;
     int64_t next_id_ = 1;
     std::unordered_map<std::string, int64_t> ids_;  // of series used of late, by kind and name

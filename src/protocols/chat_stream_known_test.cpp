@@ -164,6 +164,19 @@ TEST_CASE("a stream like an earlier one is written without being taken apart") {
     }
 }
 
+TEST_CASE("chunks that hardly come a second time are not kept") {
+    for (const std::string_view choice :
+         {R"("delta":{"content":"a","reasoning_opaque":"c2ln"})",
+          R"("delta":{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"f"}}]})",
+          R"("delta":{"content":"a","reasoning_text":"b"})",
+          R"("delta":{"content":"a"}},{"index":1,"delta":{"content":"b"})"}) {
+        CAPTURE(choice);
+        chunk_patterns() = {};
+        (void)hear({{"", chunk(choice, "chatcmpl-1", "5")}}, false, false);
+        CHECK(chunk_patterns().size() == 0);
+    }
+}
+
 TEST_CASE("ids, times, texts and counts that change are heard as from chunks taken apart") {
     const std::string counts[] = {usage("100", "0", "20"),
                                   usage("100", "64", "20"),
@@ -179,6 +192,12 @@ TEST_CASE("ids, times, texts and counts that change are heard as from chunks tak
         check(stream("chatcmpl-22222222", "5", end));
         check(stream("", "0", end));
         check(stream(R"(a\"b)", "-1", end));
+        for (const std::string_view id : {"chatcmpl-1", "chatcmpl-2"}) {
+            check({{"", chunk(R"("delta":{"content":"a"}},{"index":1,"delta":{"role":"assistant"})",
+                              id, "5", end)},
+                   {"", chunk(R"("finish_reason":"stop"},{"index":1,"finish_reason":"length")", id,
+                              "5", end)}});
+        }
     }
 }
 

@@ -87,8 +87,38 @@ void Call::put(EntityKind kind, std::string_view id, Value document) {
     changes_.push_back(std::move(change));
 }
 
-void Call::set_spent(ScopeKind kind, std::string id, NanoCredits amount) {
+void Call::set_spent(ScopeKind kind, std::string id, Value& document, NanoCredits amount) {
+    if (exists_in_store(kind, id)) {
+        const Value* stored = document.find(kSpendOffset);
+        const int64_t offset =
+            stored != nullptr ? stored->as_int().value_or(0) : amount_of(document["spend"]).value;
+        const int64_t now_spent = services.governor.standing(kind, id).spent.value;
+        document.set(kSpendOffset, offset + amount.value - now_spent);
+    }
+    document.set("spend", usd(amount));
     spent_.push_back({kind, std::move(id), {}, amount, 0});
+}
+
+bool Call::exists_in_store(ScopeKind kind, std::string_view id) const {
+    switch (kind) {
+        case ScopeKind::key:
+            return exists(EntityKind::key, id);
+        case ScopeKind::user:
+            return exists(EntityKind::user, id);
+        case ScopeKind::team:
+            return exists(EntityKind::team, id);
+        case ScopeKind::team_member:
+            return exists(EntityKind::team_member, id);
+        case ScopeKind::organization:
+            return exists(EntityKind::organization, id);
+        case ScopeKind::customer:
+            return exists(EntityKind::customer, id);
+        case ScopeKind::tag:
+            return exists(EntityKind::tag, id);
+        case ScopeKind::global:
+            break;
+    }
+    return false;
 }
 
 NanoCredits Call::spend_amount(ScopeKind kind, std::string_view id, const Value& document) const {

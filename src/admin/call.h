@@ -59,8 +59,10 @@ class Call {
     // Sets or (null) deletes; stamps updated_at and updated_by, and created_* when it is new.
     void put(EntityKind kind, std::string_view id, Value document);
     void erase(EntityKind kind, std::string_view id) { put(kind, id, Value()); }
-    // After the commit: counters set, the routing table built anew.
-    void set_spent(governance::ScopeKind kind, std::string id, NanoCredits amount);
+    // What a scope has spent is `amount` from now on: in `document` (which the caller puts) and,
+    // after the commit, in the governor. A restart finds it again by kSpendOffset.
+    void set_spent(governance::ScopeKind kind, std::string id, Value& document, NanoCredits amount);
+    // After the commit the routing table is built anew.
     void models_changed() { models_changed_ = true; }
     // For handlers that change entities as an effect of reading (none) or of signing in.
     [[nodiscard]] const std::vector<governance::Change>& changes() const { return changes_; }
@@ -88,10 +90,15 @@ class Call {
 
   private:
     friend class Management;
+    [[nodiscard]] bool exists_in_store(governance::ScopeKind kind, std::string_view id) const;
     std::vector<governance::Change> changes_;
     std::vector<governance::Spent> spent_;
     bool models_changed_ = false;
 };
+
+// What a start adds to the ledger's sum over all time to get the spend of the running window, in
+// nano-credits; absent: the initial `spend`. Never shown.
+inline constexpr std::string_view kSpendOffset = "spend_offset_nano";
 
 // ---- refusing: Kind gives the status (render_refusal in management.cpp) -----------------------
 [[nodiscard]] Error bad_request(std::string message, std::string param = {});

@@ -52,8 +52,7 @@ Result<void> set_all(Call& call, Value& customer, const std::string& id) {
     }
     TRY(merge(call, {kLimitFields, kFields}, customer));
     if (call.body["spend"].is_number()) {
-        customer.set("spend", call.body["spend"]);
-        call.set_spent(ScopeKind::customer, id, amount_of(call.body["spend"]));
+        call.set_spent(ScopeKind::customer, id, customer, amount_of(call.body["spend"]));
     }
     return {};
 }

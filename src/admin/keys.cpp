@@ -361,8 +361,7 @@ Result<Value> apply_update(Call& call, const std::string& hash) {
         }
     }
     if (call.body["spend"].is_number()) {
-        document.set("spend", call.body["spend"]);
-        call.set_spent(ScopeKind::key, hash, amount_of(call.body["spend"]));
+        call.set_spent(ScopeKind::key, hash, document, amount_of(call.body["spend"]));
     }
     return document;
 }
@@ -447,7 +446,8 @@ Result<Value> regenerate(Call& call) {
     }
     const NanoCredits spent = call.spend_amount(ScopeKind::key, hash, document);
     document.set("key_name", governance::key_name(secret.reveal()));
-    document.set("spend", usd(spent));
+    document.erase(kSpendOffset);  // the new hash has no sum of its own yet
+    call.set_spent(ScopeKind::key, fresh, document, spent);
     document.set("rotation_count", document["rotation_count"].as_int().value_or(0) + 1);
     document.set("last_rotation_at", call.now);
     const int64_t grace =
@@ -462,7 +462,6 @@ Result<Value> regenerate(Call& call) {
         call.erase(EntityKind::key, hash);
     }
     call.put(EntityKind::key, fresh, std::move(document));
-    call.set_spent(ScopeKind::key, fresh, spent);
     return shown_key(secret.reveal(), fresh,
                      key_row(call, fresh, call.doc(EntityKind::key, fresh)));
 }
@@ -505,10 +504,8 @@ Result<Value> reset_spend(Call& call) {
         return bad_request("reset_to must be <= current spend (" + render_usd(spent) + ")",
                            "reset_to");
     }
-    document.set("spend", usd(target));
-    document.set("spend_reset_at", call.now);
+    call.set_spent(ScopeKind::key, hash, document, target);
     call.put(EntityKind::key, hash, std::move(document));
-    call.set_spent(ScopeKind::key, hash, target);
     Value out = key_row(call, hash, call.doc(EntityKind::key, hash));
     out.set("spend", usd(target));
     out.set("key_hash", hash);
@@ -611,11 +608,8 @@ Result<Value> make_key(Call& call, const Value& asked) {
     merge_tags(body, document);
     preset_routes(body["key_type"].as_string(), document);
     document.set("key_name", governance::key_name(secret.reveal()));
-    document.set("spend", body["spend"].is_number() ? body["spend"] : Value(json::Number{"0.0"}));
+    call.set_spent(ScopeKind::key, hash, document, amount_of(body["spend"]));
     call.put(EntityKind::key, hash, document);
-    if (body["spend"].is_number()) {
-        call.set_spent(ScopeKind::key, hash, amount_of(body["spend"]));
-    }
     return shown_key(secret.reveal(), hash, key_row(call, hash, call.doc(EntityKind::key, hash)));
 }
 

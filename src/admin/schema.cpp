@@ -217,6 +217,9 @@ Value parse_default(std::string_view text) {
     return parsed.ok() ? std::move(*parsed) : Value(text);
 }
 
+// Stored beside the rest and never shown.
+bool is_hidden(std::string_view name) { return name == "password" || name == "spend_offset_nano"; }
+
 const std::vector<std::pair<std::string_view, std::string_view>>& group_prefixes() {
     static const std::vector<std::pair<std::string_view, std::string_view>> made = {
         {"spend_tracking_routes", "/spend/"},  {"spend_tracking_routes", "/global/"},
@@ -393,7 +396,7 @@ Value row_of(std::initializer_list<Fields> tables, const Value& doc) {
         }
     }
     for (const json::Member& member : doc.members()) {
-        if (!row.has(member.key)) {
+        if (!row.has(member.key) && !is_hidden(member.key)) {
             members.push_back(member);
         }
     }

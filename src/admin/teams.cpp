@@ -225,8 +225,7 @@ Result<Value> change_team(Call& call, const std::string& id) {
     merge_tags(call, team);
     TRY(check_organization(call, team));
     if (call.body["spend"].is_number()) {
-        team.set("spend", call.body["spend"]);
-        call.set_spent(ScopeKind::team, id, amount_of(call.body["spend"]));
+        call.set_spent(ScopeKind::team, id, team, amount_of(call.body["spend"]));
     }
     call.put(EntityKind::team, id, std::move(team));
     return team_row(call, call.doc(EntityKind::team, id));

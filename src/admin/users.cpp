@@ -161,8 +161,7 @@ Result<Value> make_user(Call& call) {
         document.set("user_role", "internal_user");
     }
     if (call.body["spend"].is_number()) {
-        document.set("spend", call.body["spend"]);
-        call.set_spent(ScopeKind::user, id, amount_of(call.body["spend"]));
+        call.set_spent(ScopeKind::user, id, document, amount_of(call.body["spend"]));
     }
     call.put(EntityKind::user, id, std::move(document));
     TRY(join_teams(call, id, call.body["teams"]));
@@ -260,8 +259,7 @@ Result<Value> change_user(Call& call, const std::string& id) {
         document.set("password", hash_password(call.text("password")));
     }
     if (call.body["spend"].is_number()) {
-        document.set("spend", call.body["spend"]);
-        call.set_spent(ScopeKind::user, id, amount_of(call.body["spend"]));
+        call.set_spent(ScopeKind::user, id, document, amount_of(call.body["spend"]));
     }
     call.put(EntityKind::user, id, std::move(document));
     return user_row(call, call.doc(EntityKind::user, id));

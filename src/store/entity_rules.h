@@ -4,7 +4,9 @@
 // expects, how a row becomes an Entity again. For the drivers in this module.
 //
 // Versions come from one counter per store and grow over all entities. A deletion is a write too:
-// it leaves a tombstone, the row without a document, until kTombstoneAge has passed.
+// it leaves a tombstone, the row without a document, until kTombstoneAge has passed. A reader that
+// begins gets tombstones too: so it always comes as far as the counter. They are purged only by a
+// transaction that then writes, so that the row with the counter's version is always there.
 #include <chrono>
 #include <cstdint>
 #include <functional>

@@ -16,9 +16,7 @@ Result<std::vector<Entity>> MemoryEntities::changes_since(int64_t version, size_
         if (found.size() >= limit) {
             break;
         }
-        if (version != 0 || !at->second.is_deleted()) {
-            found.push_back(at->second);
-        }
+        found.push_back(at->second);
     }
     return found;
 }

@@ -234,8 +234,7 @@ Result<std::vector<Entity>> PostgresEntities::read(PgConnection& connection, int
     for (int64_t from = version;;) {
         const std::vector<PgResult> results = TRY(connection.run_all(
             setup_ + "SELECT kind, id, doc, version FROM belay_entity WHERE version > " +
-                std::to_string(from) + (version == 0 ? " AND deleted IS NULL" : "") +
-                " ORDER BY version LIMIT " + std::to_string(bounded) +
+                std::to_string(from) + " ORDER BY version LIMIT " + std::to_string(bounded) +
                 ";SELECT version, purged FROM belay_counter",
             deadline));
         const PgResult& counter = results.back();

@@ -63,11 +63,10 @@ Result<std::vector<Entity>> SqliteEntities::changes_since(int64_t version, size_
 }
 
 Result<std::vector<Entity>> SqliteEntities::read(int64_t version, size_t limit) {
-    Statement rows =
-        TRY(database_.prepare("SELECT kind, id, doc, version FROM entity WHERE version > ?1 AND "
-                              "(deleted = 0 OR ?1 <> 0) ORDER BY version LIMIT ?2"));
+    Statement rows = TRY(
+        database_.prepare("SELECT kind, id, doc, version FROM entity WHERE version > ? ORDER BY "
+                          "version"));
     rows.bind(1, version);
-    rows.bind(2, -1);  // unreadable rows do not count
     std::vector<Entity> found;
     while (found.size() < limit && TRY(rows.step())) {
         std::optional<std::string_view> doc;

@@ -1,7 +1,7 @@
 #pragma once
 // What the stream fuzzers share: any bytes as an upstream's SSE body. Holds: every byte that comes
 // out is a whole frame of valid JSON; [DONE] stands at the end alone and only after a finish; an
-// error appends nothing; the cut of the bytes changes nothing.
+// error appends nothing; the cut of the bytes changes nothing, nor does what was heard before.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -21,11 +21,25 @@ inline void must(bool holds) {
 
 struct Heard {
     std::string out;
+    std::string facts;
     Ended how = Ended::cut;
     bool operator==(const Heard&) const = default;
 };
 
-inline Heard play(Api api, std::string_view bytes, size_t step) {
+inline std::string describe(const std::optional<chat::Usage>& usage) {
+    std::string out;
+    if (usage) {
+        for (const int64_t count :
+             {usage->input, usage->cache_read, usage->cache_write, usage->output, usage->reasoning,
+              usage->upstream_cost.value_or(NanoCredits{-1}).value}) {
+            out += std::to_string(count) + " ";
+        }
+    }
+    return out;
+}
+
+// `name` is given to the events that have none.
+inline Heard play(Api api, std::string_view bytes, size_t step, std::string_view name = "") {
     auto stream = make_chat_stream(api, {"shown", "chatcmpl-1", 1, true});
     sse::Parser parser;
     Heard heard;
@@ -33,9 +47,16 @@ inline Heard play(Api api, std::string_view bytes, size_t step) {
         sse::Event event;
         while (parser.next(event)) {
             size_t before = heard.out.size();
-            FrameFacts facts = stream->on_event(event.name, event.data, heard.out);
+            FrameFacts facts =
+                stream->on_event(event.name.empty() ? name : event.name, event.data, heard.out);
             must(facts.error.empty() || heard.out.size() == before);
             must(!facts.malformed || !facts.error.empty());
+            for (const bool fact : {facts.content, facts.finished, facts.done, facts.malformed}) {
+                heard.facts += fact ? 'x' : '.';
+            }
+            heard.facts += describe(facts.usage);
+            heard.facts += facts.finish_reason;
+            heard.facts += facts.error;
         }
     };
     for (size_t at = 0; at < bytes.size(); at += step) {
@@ -47,7 +68,13 @@ inline Heard play(Api api, std::string_view bytes, size_t step) {
     }
     parser.finish();
     drain();
-    heard.how = stream->on_end(heard.out).how;
+    const StreamEnd end = stream->on_end(heard.out);
+    heard.how = end.how;
+    heard.facts += describe(end.usage);
+    for (const std::string_view fact : {end.finish_reason, end.upstream_model, end.id}) {
+        heard.facts += fact;
+        heard.facts += '|';
+    }
     return heard;
 }
 

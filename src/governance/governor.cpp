@@ -294,7 +294,9 @@ Result<Reservation> Governor::reserve(const Ask& ask, Refusal* refusal) {
         }
         if (!verdict.obstacle.found()) {
             for (const Unit& unit : state->units) {
-                judge_rates(ask, unit, state->second, verdict.obstacle);
+                if (has_rates(unit)) {
+                    judge_rates(ask, unit, state->second, verdict.obstacle);
+                }
                 if (verdict.obstacle.found()) {
                     break;
                 }

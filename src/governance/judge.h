@@ -47,6 +47,10 @@ struct Verdict {
 
 // Begins ended windows anew on the way.
 void judge_money(const Ask& ask, const Unit& unit, MeterTable& meters, Verdict& verdict);
+[[nodiscard]] inline bool has_rates(const Unit& unit) {
+    const Limits& limits = unit.scope->limits;
+    return unit.model != nullptr || limits.rpm || limits.tpm || limits.max_parallel;
+}
 void judge_rates(const Ask& ask, const Unit& unit, int64_t second, Obstacle& obstacle);
 
 // The client's words for it, and the numbers.

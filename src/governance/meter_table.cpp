@@ -8,8 +8,6 @@ namespace {
 
 constexpr size_t kMostMeters = size_t{1} << 20;
 constexpr size_t kEvictionSteps = 64;
-constexpr int kIndexBits = 24;  // of a MeterHint; the stamp above it
-constexpr uint64_t kIndexMask = (uint64_t{1} << kIndexBits) - 1;
 
 // Unique over all governors, so that a hint of one is never taken for another's.
 uint64_t next_stamp() {
@@ -67,19 +65,7 @@ uint64_t MeterTable::hint_of(const Meter& meter) const {
     return meter.stamp << kIndexBits | at->second;
 }
 
-Meter* MeterTable::hinted(uint64_t hint) const {
-    const uint64_t index = hint & kIndexMask;
-    if (index >= meters_.size()) {
-        return nullptr;
-    }
-    Meter* meter = meters_[index].get();
-    return meter != nullptr && meter->stamp == hint >> kIndexBits ? meter : nullptr;
-}
-
-Meter* MeterTable::meter_of(const Scope& scope, int64_t now_ms) {
-    if (Meter* known = hinted(scope.meter.load())) {
-        return known;
-    }
+Meter* MeterTable::bind(const Scope& scope, int64_t now_ms) {
     bool made = false;
     Meter* meter = find_or_make(scope.kind, scope.id, {}, made);
     if (made) {
@@ -95,10 +81,7 @@ Meter* MeterTable::meter_of(const Scope& scope, int64_t now_ms) {
     return meter;
 }
 
-Meter* MeterTable::meter_of(const Scope& scope, const ModelLimit& limit, int64_t now_ms) {
-    if (Meter* known = hinted(limit.meter.load())) {
-        return known;
-    }
+Meter* MeterTable::bind(const Scope& scope, const ModelLimit& limit, int64_t now_ms) {
     bool made = false;
     Meter* meter = find_or_make(scope.kind, scope.id, limit.model, made);
     if (scope.made >= meter->made) {

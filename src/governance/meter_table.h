@@ -19,8 +19,15 @@ class MeterTable {
     [[nodiscard]] Meter* find(ScopeKind kind, std::string_view id, std::string_view model) const;
     Meter* find_or_make(ScopeKind kind, std::string_view id, std::string_view model, bool& made);
     // The meter of a scope (of a model within it), made when it is new, its windows taken over.
-    Meter* meter_of(const Scope& scope, int64_t now_ms);
-    Meter* meter_of(const Scope& scope, const ModelLimit& limit, int64_t now_ms);
+    // Inline, since every request asks for every scope and the hint nearly always holds.
+    Meter* meter_of(const Scope& scope, int64_t now_ms) {
+        Meter* known = hinted(scope.meter.load());
+        return known != nullptr ? known : bind(scope, now_ms);
+    }
+    Meter* meter_of(const Scope& scope, const ModelLimit& limit, int64_t now_ms) {
+        Meter* known = hinted(limit.meter.load());
+        return known != nullptr ? known : bind(scope, limit, now_ms);
+    }
 
     // Begins the window anew, and keeps that to be told.
     void roll(Meter& meter, uint8_t window, int64_t now_ms);
@@ -34,7 +41,19 @@ class MeterTable {
     [[nodiscard]] size_t size() const { return by_name_.size(); }
 
   private:
-    [[nodiscard]] Meter* hinted(uint64_t hint) const;
+    static constexpr int kIndexBits = 24;  // of a MeterHint; the stamp above it
+    static constexpr uint64_t kIndexMask = (uint64_t{1} << kIndexBits) - 1;
+
+    [[nodiscard]] Meter* hinted(uint64_t hint) const {
+        const uint64_t index = hint & kIndexMask;
+        if (index >= meters_.size()) {
+            return nullptr;
+        }
+        Meter* meter = meters_[index].get();
+        return meter != nullptr && meter->stamp == hint >> kIndexBits ? meter : nullptr;
+    }
+    Meter* bind(const Scope& scope, int64_t now_ms);
+    Meter* bind(const Scope& scope, const ModelLimit& limit, int64_t now_ms);
     [[nodiscard]] uint64_t hint_of(const Meter& meter) const;
     void make_room();
     void drop(size_t slot);

@@ -34,43 +34,43 @@ std::string merge(std::string_view left, std::string_view right) {
     return tally.take();
 }
 
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
+// -1 for what is no lower-case hex digit.
+constexpr std::array<int8_t, 256> kHexValues = [] {
+    std::array<int8_t, 256> values{};
+    values.fill(-1);
+    for (int i = 0; i < 10; ++i) {
+        values[static_cast<size_t>('0' + i)] = static_cast<int8_t>(i);
     }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
+    for (int i = 0; i < 6; ++i) {
+        values[static_cast<size_t>('a' + i)] = static_cast<int8_t>(10 + i);
     }
-    return -1;
-}
+    return values;
+}();
 
-bool is_hex(std::string_view text) {
-    return std::all_of(text.begin(), text.end(), [](char c) { return hex_value(c) >= 0; });
-}
+int hex_value(char c) { return kHexValues[static_cast<unsigned char>(c)]; }
 
 }  // namespace
 
 uint32_t id_key(std::string_view id) {
     const std::string_view head = id.substr(0, kIdKeyChars);
     uint32_t key = 0;
-    if (is_hex(head)) {
-        for (size_t i = 0; i < kIdKeyChars; ++i) {
-            key = key << 4 | static_cast<uint32_t>(i < head.size() ? hex_value(head[i]) : 0);
-        }
-        return key;
-    }
-    key = 0x811c9dc5;  // FNV-1a
+    uint32_t hash = 0x811c9dc5;  // FNV-1a, for ids that are not hex
+    int valid = 0;               // negative: one of them is not
     for (const char c : head) {
-        key = (key ^ static_cast<unsigned char>(c)) * 0x01000193;
+        const int value = hex_value(c);
+        valid |= value;
+        key = key << 4U | (static_cast<uint32_t>(value) & 0xFU);
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x01000193;
     }
-    return key;
+    const auto missing = static_cast<unsigned>(kIdKeyChars - head.size());
+    return valid < 0 ? hash : missing == kIdKeyChars ? 0 : key << 4U * missing;
 }
 
 void write_id_key(std::string& out, std::string_view id) {
-    const uint32_t key = id_key(id);
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-        out += static_cast<char>(key >> shift & 0xFF);
-    }
+    const uint32_t key = __builtin_bswap32(id_key(id));
+    char bytes[sizeof key];
+    std::memcpy(bytes, &key, sizeof key);
+    out.append(bytes, sizeof bytes);
 }
 
 uint64_t hash_text(std::string_view text, uint64_t seed) {

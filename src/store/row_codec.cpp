@@ -160,6 +160,14 @@ void write_size(std::string& out, size_t at, size_t size) {
 
 // Mending makes a text longer; it is cut again, so that it comes back as it was kept.
 void write_label(std::string& out, std::string_view text) {
+    if (text.size() <= kMaxText && is_clean(text)) {
+        char size[sizeof(uint16_t)];
+        const auto value = static_cast<uint16_t>(text.size());
+        std::memcpy(size, &value, sizeof value);
+        out.append(size, sizeof size);
+        out += text;
+        return;
+    }
     const size_t at = out.size();
     out.append(sizeof(uint16_t), '\0');
     const size_t begin = out.size();

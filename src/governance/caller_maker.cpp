@@ -11,6 +11,7 @@ using json::Value;
 
 constexpr int64_t kLongAgo = 1;  // an expiry that is no time counts as over
 constexpr size_t kMostTags = 32;
+constexpr int kMostRegenerations = 16;  // whose grace periods overlap
 
 // Everything one key's request is judged by; absent ones are null.
 struct Parties {
@@ -245,6 +246,33 @@ void add_user(const Value& user, Caller& caller) {
     caller.role = parse_role(user["user_role"].as_string()).value_or(Role::internal_user);
 }
 
+// The key that a presented secret stands for: itself, or what it became in one regeneration after
+// another, each of whose grace periods must still run. No key when the trail ends or has no end.
+struct Current {
+    const Value* key = nullptr;
+    std::string_view hash;
+    int64_t revoked_ms = 0;  // the first end of a grace period; 0 = none
+};
+Current find_current(const Documents& documents, std::string_view hash) {
+    Current current{nullptr, hash, 0};
+    for (int step = 0; step < kMostRegenerations; ++step) {
+        const Value& key = documents.find_doc(EntityKind::key, current.hash);
+        if (!key.is_object()) {
+            return {};
+        }
+        const Value& successor = key["active_token_id"];
+        if (successor.is_null()) {
+            current.key = &key;
+            return current;
+        }
+        int64_t end = read_time_ms(key["revoke_at"], kLongAgo);
+        end = end == 0 ? kLongAgo : end;
+        current.revoked_ms = current.revoked_ms == 0 ? end : std::min(current.revoked_ms, end);
+        current.hash = successor.as_string();
+    }
+    return {};
+}
+
 Scope make_key_scope(const Maker& maker, const Caller& caller, const Value& key) {
     Scope scope = make_scope(maker, ScopeKind::key, caller.key_hash, key);
     scope.blocked = false;  // a blocked key is turned away before anything is counted
@@ -256,24 +284,14 @@ Scope make_key_scope(const Maker& maker, const Caller& caller, const Value& key)
 }  // namespace
 
 std::shared_ptr<Caller> Maker::make_caller(std::string_view key_hash) const {
-    const Value* key = &documents.find_doc(EntityKind::key, key_hash);
-    if (!key->is_object()) {
+    const Current current = find_current(documents, key_hash);
+    const Value* key = current.key;
+    if (key == nullptr) {
         return nullptr;
     }
     auto caller = std::make_shared<Caller>();
-    caller->key_hash = std::string(key_hash);
-    const std::string_view successor = (*key)["active_token_id"].as_string();
-    int64_t revoked_ms = 0;
-    if (!successor.empty()) {
-        // The secret before a regeneration, good until the grace period is over.
-        revoked_ms = read_time_ms((*key)["revoke_at"], kLongAgo);
-        revoked_ms = revoked_ms == 0 ? kLongAgo : revoked_ms;
-        key = &documents.find_doc(EntityKind::key, successor);
-        if (!key->is_object()) {
-            return nullptr;
-        }
-        caller->key_hash = std::string(successor);
-    }
+    caller->key_hash = std::string(current.hash);
+    const int64_t revoked_ms = current.revoked_ms;
     caller->key_name = std::string((*key)["key_name"].as_string("sk-..."));
     caller->key_alias = std::string((*key)["key_alias"].as_string());
     caller->user_id = std::string((*key)["user_id"].as_string());

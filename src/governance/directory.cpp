@@ -171,7 +171,7 @@ void Directory::Impl::make_groups() const {
 
 void Directory::Impl::index(const Entity& entity) {
     const Value& doc = entity.doc;
-    if (entity.kind == EntityKind::key && doc["active_token_id"].as_string().empty()) {
+    if (entity.kind == EntityKind::key && doc["active_token_id"].is_null()) {
         if (const auto alias = doc["key_alias"].as_string(); !alias.empty()) {
             keys_by_alias[std::string(alias)] = entity.id;
         }

@@ -239,7 +239,11 @@ TEST_CASE("the rest of a caller") {
          entity(EntityKind::key, "k3", R"({"expires":"soon"})"),
          entity(EntityKind::key, "old", R"({"active_token_id":"k","revoke_at":
             "2026-09-01T00:00:00Z"})"),
-         entity(EntityKind::key, "older", R"({"active_token_id":"gone"})")});
+         entity(EntityKind::key, "older", R"({"active_token_id":"gone"})"),
+         entity(EntityKind::key, "first", R"({"active_token_id":"old","revoke_at":
+            "2026-09-20T00:00:00Z"})"),
+         entity(EntityKind::key, "loop", R"({"active_token_id":"loop"})"),
+         entity(EntityKind::key, "odd", R"({"active_token_id":7})")});
     const CallerPtr k = directory.caller("k");
     CHECK(k->blocked);
     CHECK(k->team_blocked);
@@ -260,6 +264,12 @@ TEST_CASE("the rest of a caller") {
     CHECK(old->key_hash == "k");
     CHECK(old->expires_ms == unix_millis(parse_utc("2026-09-01T00:00:00Z")));
     CHECK(directory.caller("older") == nullptr);
+    // Regenerated twice: still the newest key's limits, until the first of the periods is over.
+    CHECK(directory.caller("first")->key_hash == "k");
+    CHECK(directory.caller("first")->team_id == "t");
+    CHECK(directory.caller("first")->expires_ms == old->expires_ms);
+    CHECK(directory.caller("loop") == nullptr);
+    CHECK(directory.caller("odd") == nullptr);
 }
 
 // LiteLLM's proxy budget of 0 is no budget, unlike a key's.

@@ -10,6 +10,11 @@
 namespace belay::gateway {
 namespace {
 
+constexpr double kForget = 0.995;            // of a high mark, per request
+constexpr double kMargin = 1.05;             // on a prompt whose like was seen
+constexpr int64_t kFrame = 6;                // tokens around one message
+constexpr int64_t kImage = 4096;             // tokens of one image
+constexpr int64_t kWorthwhile = 16;          // tokens: answers this long are worth a wait for money
 constexpr int64_t kOutputUnstated = 32'768;  // when nothing tells a model's limit
 
 void raise(PricePerMillion& price, PricePerMillion to) {
@@ -120,7 +125,32 @@ const Ceiling& Bounds::of(const SnapshotPtr& snapshot, const accounts::Catalogue
     return kept_.back().ceiling;
 }
 
-int64_t prompt_bound(size_t body_bytes) { return static_cast<int64_t>(body_bytes); }
+void Bounds::learn(std::string_view model, int64_t guess, int64_t prompt, int64_t output) {
+    for (Kept& kept : kept_) {
+        if (kept.model == model && guess > 0 && prompt > 0) {
+            Ceiling& c = kept.ceiling;
+            const double seen = static_cast<double>(prompt) / static_cast<double>(guess);
+            c.stretch = std::max(seen, c.stretch * kForget);
+            c.longest = std::max(static_cast<double>(output), c.longest * kForget);
+        }
+    }
+}
+
+int64_t text_tokens(const protocols::ChatFacts& facts) {
+    return static_cast<int64_t>(facts.text_bytes / 2) + kFrame * facts.message_count +
+           kImage * facts.image_count + kFrame;
+}
+
+int64_t prompt_bound(const Ceiling& ceiling, int64_t guess) {
+    if (ceiling.stretch <= 0) {
+        return guess;
+    }
+    return static_cast<int64_t>(static_cast<double>(guess) * ceiling.stretch * kMargin) + 1;
+}
+
+int64_t least_output(const Ceiling& ceiling) {
+    return std::clamp<int64_t>(static_cast<int64_t>(ceiling.longest), 1, kWorthwhile);
+}
 
 int64_t output_bound(const protocols::ChatFacts& facts, const Ceiling& ceiling) {
     int64_t each = ceiling.max_output;

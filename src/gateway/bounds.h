@@ -18,8 +18,12 @@ struct Ceiling {
     PricePerMillion input, output;
     int64_t max_output = 0;     // tokens of one answer
     int64_t premium_milli = 0;  // premium requests x 1000 of a user-initiated call
-    bool unknown = false;       // some deployment has no price
-    bool free = false;          // every price is known to be 0
+    // From what was seen lately: how the guess of the prompt must be stretched or shrunk, and the
+    // longest answer; 0 = nothing was seen.
+    double stretch = 0;
+    double longest = 0;
+    bool unknown = false;  // some deployment has no price
+    bool free = false;     // every price is known to be 0
 };
 
 class Bounds {
@@ -27,6 +31,8 @@ class Bounds {
     [[nodiscard]] const Ceiling& of(const SnapshotPtr& snapshot,
                                     const accounts::CataloguePtr& catalogue,
                                     std::string_view model);
+    // What a request of that name turned out to take; `guess` is what text_tokens() had said.
+    void learn(std::string_view model, int64_t guess, int64_t prompt, int64_t output);
 
   private:
     struct Kept {
@@ -39,9 +45,13 @@ class Bounds {
     std::vector<Kept> kept_;
 };
 
-// No token is shorter than a byte, so the body's size bounds the prompt; images count as the text
-// of their address does, and what one costs is below the bytes it comes in.
-[[nodiscard]] int64_t prompt_bound(size_t body_bytes);
+// Two bytes a token hold for prose in every alphabet, with a few tokens for each message's frame;
+// images cost what the dearest detail level does.
+[[nodiscard]] int64_t text_tokens(const protocols::ChatFacts& facts);
+// The prompt's tokens at most: the guess, corrected by what was seen lately.
+[[nodiscard]] int64_t prompt_bound(const Ceiling& ceiling, int64_t guess);
+// An answer below this many tokens is not worth asking for: what was seen tells; without that, any.
+[[nodiscard]] int64_t least_output(const Ceiling& ceiling);
 // The tokens that may come back: what the client asks for, else the ceiling's.
 [[nodiscard]] int64_t output_bound(const protocols::ChatFacts& facts, const Ceiling& ceiling);
 [[nodiscard]] NanoCredits cost_bound(const Ceiling& ceiling, int64_t prompt, int64_t output);

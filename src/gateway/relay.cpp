@@ -1206,7 +1206,7 @@ void Call::finish_record() {
         trace_.attempts[0].deployment_id = record_.deployment_id;
         trace_.attempts[0].model = record_.upstream_model;
     }
-    reservation_.settle(record_.cost, record_.usage.total(), record_.premium_milli);
+    settle_reservation();
     services_.ledger.append(record_, trace_);
     if (services_.on_record) {
         services_.on_record(record_);

@@ -61,6 +61,7 @@ class Call {
     [[nodiscard]] std::unique_ptr<Error> reserve(bool& later);
     [[gnu::noinline]] net::Task<std::unique_ptr<Error>> wait_for_room();
     void name_caller();
+    void settle_reservation();
     void add_limit_lines(std::string& lines) const;
     void add_refusal_lines(std::string& lines) const;
     net::Task<void> attempts();
@@ -129,6 +130,7 @@ class Call {
     net::Waiter sleeping_;
     int64_t output_bytes_ = 0;
     int max_retries_ = 0;
+    int64_t prompt_guess_ = 0;
     int64_t output_cap_ = 0;  // tokens that the budget still pays for; 0 = no such bound
     bool stream_ = false;
     bool include_usage_ = false;

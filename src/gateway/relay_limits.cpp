@@ -9,7 +9,6 @@ namespace {
 // a bound is much more than most answers cost.
 constexpr milliseconds kRoomPatience{30'000};
 constexpr milliseconds kRoomStep{5};
-constexpr int64_t kLeastOutput = 16;  // tokens: less is no answer
 
 std::string_view denied_type(governance::ScopeKind whose) {
     switch (whose) {
@@ -85,7 +84,8 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
     if (!customer_id.empty() && services_.directory != nullptr) {
         customer = services_.directory->customer(customer_id);
     }
-    const int64_t prompt = prompt_bound(request_.body.size());
+    prompt_guess_ = text_tokens(facts);
+    const int64_t prompt = prompt_bound(ceiling, prompt_guess_);
     const int64_t output = client_ == protocols::Api::embeddings ? 0 : output_bound(facts, ceiling);
     governance::Ask ask{
         .caller = *caller_,
@@ -102,7 +102,7 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
     if (!taken && refusal.limit_type == "budget" && !refusal.could_fit_later) {
         // Nothing else runs on what is left: an answer that is cut to it never overspends.
         const int64_t affordable = output_for(ceiling, refusal.money_left, prompt);
-        if (affordable >= kLeastOutput && affordable < output) {
+        if (affordable >= least_output(ceiling) && affordable < output) {
             ask.bound = cost_bound(ceiling, prompt, affordable);
             auto cut = services_.governor->reserve(ask, &refusal);
             if (cut) {
@@ -131,6 +131,14 @@ net::Task<std::unique_ptr<Error>> Call::wait_for_room() {
         refusal = reserve(later);
     }
     co_return refusal;
+}
+
+void Call::settle_reservation() {
+    if (prompt_guess_ > 0 && record_.status == ledger::Status::success) {
+        worker_.bounds.learn(record_.asked, prompt_guess_, record_.usage.prompt(),
+                             record_.usage.output);
+    }
+    reservation_.settle(record_.cost, record_.usage.total(), record_.premium_milli);
 }
 
 // LiteLLM's P0 and P1 lines about the key: spend, limits, and what is left of them.

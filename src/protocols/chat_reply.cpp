@@ -186,6 +186,9 @@ void add_message(const Tape& tape, Choice& choice, const Node& message) {
 }
 
 void add_choice(const Tape& tape, Choice& choice, const Node& node) {
+    if (!node.is_object()) {
+        return;  // its items have no names to go along by
+    }
     for (const Node& member : tape.children(node)) {
         std::string_view key = tape.key(member);
         if (is(key, "message") && member.is_object()) {
@@ -434,7 +437,7 @@ Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& op
     }
     Top top;
     read_top(tape, top);
-    if (top.choices == nullptr || tape.children(*top.choices).empty()) {
+    if (top.choices == nullptr || !top.choices->is_array() || tape.children(*top.choices).empty()) {
         return no_answer(tape, top);
     }
     PlainReply& reply = *result;

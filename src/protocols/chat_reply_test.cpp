@@ -55,6 +55,12 @@ TEST_CASE("a reply that needs no mending keeps its texts and loses what only Cop
     CHECK(reply->usage->upstream_cost->value == 3);
 }
 
+TEST_CASE("choices that are no list of objects are no reply, or lose what has no name") {
+    CHECK_FALSE(mend_chat_reply(R"({"choices":{"data":[{"a":1},{"b":2}]}})", kOptions).ok());
+    CHECK(mended(R"({"choices":[[{"a":1},{"b":2}],{"message":{"content":"x"}}]})")
+              .find(R"("content":"x")") != std::string::npos);
+}
+
 // The quick way out must be taken only when the thorough one says the same.
 TEST_CASE("whatever is not quite as expected is mended beside the rest") {
     struct Row {

@@ -72,11 +72,11 @@ bool in_table(const Call& call, std::string_view id) {
 }
 
 Result<Value> make(Call& call) {
+    Value info = call.body["model_info"].is_object() ? call.body["model_info"] : Value::object();
+    TRY(may_manage(call, info));
     if (!call.settings->store_model_in_db) {
         return not_stored();
     }
-    Value info = call.body["model_info"].is_object() ? call.body["model_info"] : Value::object();
-    TRY(may_manage(call, info));
     const std::string name = call.text("model_name");
     if (name.empty()) {
         return bad_request(in_error("model_name is required"), "model_name");

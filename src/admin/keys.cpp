@@ -559,6 +559,22 @@ constexpr Field kOneKey[] = {{"key", Type::text, "the key or its hash", "", true
 constexpr Field kReset[] = {{"reset_to", Type::number, "US$", "", true}};
 constexpr Field kBulk[] = {{"keys", Type::list, "[{key, ...fields of update}]", "", true}};
 
+// Whose a key is that names nobody. LiteLLM's "default_user_id" for the master key's, unless an
+// imported row makes that an administrator: then every such key would be one.
+Value default_owner(const Call& call) {
+    constexpr std::string_view kDefault = "default_user_id";
+    if (!call.caller.is_master && !call.caller.user_id.empty()) {
+        return call.caller.user_id;
+    }
+    if (!call.is_admin()) {
+        return {};
+    }
+    const Value user = call.doc(EntityKind::user, kDefault);
+    const bool is_plain =
+        user.is_null() || user["user_role"].as_string("internal_user") == "internal_user";
+    return is_plain ? Value(kDefault) : Value();
+}
+
 }  // namespace
 
 Result<Value> make_key(Call& call, const Value& asked) {
@@ -588,9 +604,7 @@ Result<Value> make_key(Call& call, const Value& asked) {
         }
     }
     if (document["user_id"].is_null() && !body["service_account"].as_bool()) {
-        document.set("user_id", call.caller.user_id.empty() && call.is_admin()
-                                    ? Value("default_user_id")
-                                    : Value(call.caller.user_id));
+        document.set("user_id", default_owner(call));
     }
     if (document["organization_id"].is_null() && !document["team_id"].is_null()) {
         document.set(

@@ -175,6 +175,9 @@ struct Management::Job {
 
 Management::Management(Services services, Bounds bounds)
     : services_(std::move(services)), bounds_(bounds) {
+    if (!services_.guard) {
+        services_.guard = std::make_shared<LoginGuard>();
+    }
     for (size_t i = 0; i < bounds_.threads; ++i) {
         threads_.emplace_back([this] { work(); });
     }

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "admin/login_guard.h"
 #include "admin/schema.h"
 #include "base/clock.h"
 #include "base/seal.h"
@@ -89,6 +90,8 @@ struct Services {
     std::function<void()> on_models_changed;
     std::function<size_t()> requests_in_flight;
     std::function<bool(const std::string& id)> is_cooling;  // a deployment rests
+    // Counts wrong passwords; Management makes one where there is none.
+    std::shared_ptr<LoginGuard> guard = nullptr;
 };
 
 class Management {
@@ -128,7 +131,7 @@ class Management {
     [[nodiscard]] Result<void> commit(Call& call);
     Result<bool> refresh_locked();
 
-    const Services services_;
+    Services services_;
     const Bounds bounds_;
     std::mutex writing_;  // one writing handler at a time
     std::mutex mutex_;

@@ -1,13 +1,8 @@
 #include "admin/management.h"
 
-#include <atomic>
-
 #include "admin/admin_testing.h"
 #include "admin/password.h"
 #include "admin/secrets.h"
-#include "net/http_client.h"
-#include "net/http_server.h"
-#include "net/loops.h"
 
 namespace belay::admin {
 namespace {

@@ -24,9 +24,26 @@ Error no_permission(const Call& call, std::string_view team) {
         "team_member_permission_error");
 }
 
+// A key speaks with its owner's role: who is no administrator gets no hold of an administrator's.
+bool outranks(const Call& call, std::string_view user) {
+    const std::string_view role = call.doc(EntityKind::user, user)["user_role"].as_string();
+    return !call.is_admin() && !call.is_self(user) &&
+           (role == "proxy_admin" || role == "proxy_admin_viewer" || role == "org_admin");
+}
+
+Error above_you() {
+    return forbidden(
+        "This user's role is above yours: only a proxy admin may make or change keys "
+        "of theirs",
+        "user_id");
+}
+
 Result<void> may_change(const Call& call, const Value& key) {
     if (call.is_admin()) {
         return {};
+    }
+    if (outranks(call, key["user_id"].as_string())) {
+        return above_you();
     }
     const std::string_view team_id = key["team_id"].as_string();
     if (!team_id.empty()) {
@@ -86,6 +103,20 @@ Result<void> role_generates(const Call& call, const Value& body, const Value& te
     return {};
 }
 
+// A team's leader makes keys for its members, not for anybody else.
+Result<void> may_own(const Call& call, const std::string& user, const Value& team) {
+    if (user.empty() || call.is_self(user)) {
+        return {};
+    }
+    if (outranks(call, user)) {
+        return above_you();
+    }
+    if (!contains(team["members"], user)) {
+        return forbidden("User=" + user + " is not a member of the team", "user_id");
+    }
+    return {};
+}
+
 Result<void> may_generate(const Call& call, const Value& body) {
     const std::string user(body["user_id"].as_string());
     const std::string team_id(body["team_id"].as_string());
@@ -99,6 +130,12 @@ Result<void> may_generate(const Call& call, const Value& body) {
     TRY(role_generates(call, body, team));
     if (call.is_admin()) {
         return {};
+    }
+    const std::string organization(body["organization_id"].as_string());
+    if (!organization.empty() && !call.is_organization_member(organization) &&
+        team["organization_id"].as_string() != organization) {
+        return forbidden("You are not a member of organization_id=" + organization,
+                         "organization_id");
     }
     if (!team.is_null()) {
         const bool manages = call.manages_team(team);
@@ -114,7 +151,7 @@ Result<void> may_generate(const Call& call, const Value& body) {
             return no_permission(call, team_id);
         }
         if (manages) {
-            return {};
+            return may_own(call, user, team);
         }
     }
     if (!user.empty() && !call.is_self(user)) {
@@ -390,7 +427,9 @@ Result<Value> generate_for_service(Call& call) {
     TRY(may_generate(call, call.body));
     Value body = call.body;
     Value metadata = body["metadata"].is_object() ? body["metadata"] : Value::object();
-    metadata.set("service_account_id", body["key_alias"]);
+    if (metadata["service_account_id"].is_null()) {
+        metadata.set("service_account_id", body["key_alias"]);
+    }
     body.set("metadata", std::move(metadata));
     body.set("service_account", true);
     return make_key(call, body);

@@ -229,6 +229,24 @@ TEST_CASE("a team's keys are for its admins, and for members by the team's permi
     CHECK(world.post("/key/service-account/generate", "{}").status == 400);
 }
 
+TEST_CASE("leading a team gives no hold of a key whose owner stands above") {
+    World world;
+    const std::string lead = world.user_key("lead");
+    world.user_key("root", "proxy_admin");
+    world.user_key("elsewhere");
+    world.post("/team/new", R"({"team_id":"t","members_with_roles":
+        [{"role":"admin","user_id":"lead"},{"role":"user","user_id":"root"}]})");
+    const std::string key = world.key_of(R"({"team_id":"t","user_id":"root"})");
+    const std::string named = R"({"key":")" + key + R"("})";
+    CHECK(world.post("/key/generate", R"({"team_id":"t","user_id":"root"})", lead).status == 403);
+    CHECK(world.post("/key/generate", R"({"team_id":"t","user_id":"elsewhere"})", lead).status ==
+          403);
+    CHECK(world.post("/key/regenerate", named, lead).status == 403);
+    CHECK(world.post("/key/update", named, lead).status == 403);
+    CHECK(world.post("/key/generate", R"({"organization_id":"o"})", lead).status == 403);
+    CHECK(world.directory.caller(governance::key_hash(key))->is_admin());
+}
+
 TEST_CASE("lists are cut into pages in the order that is asked for") {
     World world;
     for (int i = 0; i < 7; ++i) {

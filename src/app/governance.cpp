@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "admin/secrets.h"
 #include "app/cli.h"
 #include "base/log.h"
 #include "governance/duration.h"
@@ -270,6 +271,7 @@ Result<void> Governance::read_all() {
 
 // Budgets go on where they stood: the ledger's sums, moved by what each scope's window began with.
 Result<void> Governance::read_spend() {
+    needs_.ledger.flush();  // what a killed process left in the journal counts too
     std::vector<governance::Spent> spent;
     std::map<std::pair<governance::ScopeKind, std::string>, bool> seen;
     for (const auto& sum : TRY(needs_.queries.scope_sums())) {
@@ -302,6 +304,15 @@ Result<void> Governance::read_spend() {
         }
     }
     governor_.set_spent(spent);
+    // Windows end whether or not anybody calls.
+    const int64_t now_ms = unix_millis(system_clock().wall());
+    for (const auto& key : directory_.list(governance::EntityKind::key)) {
+        if (const auto caller = directory_.caller(key->id)) {
+            for (const auto& scope : caller->scopes) {
+                governor_.know(scope, now_ms);
+            }
+        }
+    }
     return {};
 }
 
@@ -324,7 +335,7 @@ void Governance::keep_true() {
 // The counters have begun anew; the entities remember with which sum, so that a restart does too.
 void Governance::reset_windows() {
     const int64_t now_ms = unix_millis(system_clock().wall());
-    const auto ended = governor_.reset_ended(now_ms);
+    const auto ended = governor_.reset_ended(now_ms, system_clock().mono());
     std::vector<governance::Change> changes;
     for (const auto& reset : ended) {
         const auto kind = entity_of(reset.kind);
@@ -397,24 +408,41 @@ void Governance::add_models(routing::Table& table) const {
     lay_over(*loaded, table);
 }
 
-// Values that the database seals are opened here and nowhere else.
+// Values that the database seals are opened here and nowhere else; a credential that the model
+// names adds what the model itself does not say.
 json::Value Governance::open_params(const std::string& model_id, const json::Value& params) const {
-    json::Value out = params;
-    for (auto& member : out.members()) {
-        if (!member.value.is_string() || !is_sealed(member.value.as_string())) {
-            continue;
-        }
-        auto opened = seal_->open(member.value.as_string(), "model/" + model_id + "/" + member.key);
-        if (opened) {
-            member.value = opened->reveal();
-        } else {
-            log::write(log::Level::error, "models.sealed",
-                       "a stored secret does not open with this LITELLM_SALT_KEY or master key",
-                       {{"model", model_id}, {"parameter", member.key}});
-            member.value = nullptr;
+    json::Value out = open_sealed(params, "model/" + model_id);
+    const std::string name(out["litellm_credential_name"].as_string());
+    if (name.empty()) {
+        return out;
+    }
+    const auto credential = directory_.find(governance::EntityKind::credential, name);
+    if (credential == nullptr) {
+        log::write(log::Level::error, "models.credential",
+                   "a model names a credential that does not exist",
+                   {{"model", model_id}, {"credential", name}});
+        return out;
+    }
+    const json::Value values =
+        open_sealed(credential->doc["credential_values"], "credential/" + name);
+    for (const auto& member : values.members()) {
+        if (!out.has(member.key)) {
+            out.set(member.key, member.value);
         }
     }
+    out.erase("litellm_credential_name");
     return out;
+}
+
+json::Value Governance::open_sealed(const json::Value& object, const std::string& place) const {
+    auto opened = admin::open_members(object, *seal_, place);
+    if (opened) {
+        return std::move(*opened);
+    }
+    log::write(log::Level::error, "models.sealed",
+               "a stored secret does not open with this LITELLM_SALT_KEY or master key",
+               {{"where", place}});
+    return admin::without_secrets(object);
 }
 
 bool Governance::owns(std::string_view path) const { return admin::Management::serves(path); }

@@ -60,6 +60,8 @@ class Governance final : public gateway::Management {
     [[nodiscard]] Result<void> read_spend();
     [[nodiscard]] json::Value open_params(const std::string& model_id,
                                           const json::Value& params) const;
+    [[nodiscard]] json::Value open_sealed(const json::Value& object,
+                                          const std::string& place) const;
     void keep_true();  // the thread
     void reset_windows();
 

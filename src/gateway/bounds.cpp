@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kForget = 0.995;            // of a high mark, per request
 constexpr double kMargin = 1.05;             // on a prompt whose like was seen
+constexpr int64_t kUnseenOutput = 1024;      // tokens, of an answer whose like was not seen
 constexpr int64_t kFrame = 6;                // tokens around one message
 constexpr int64_t kImage = 4096;             // tokens of one image
 constexpr int64_t kWorthwhile = 16;          // tokens: answers this long are worth a wait for money
@@ -146,6 +147,12 @@ int64_t prompt_bound(const Ceiling& ceiling, int64_t guess) {
         return guess;
     }
     return static_cast<int64_t>(static_cast<double>(guess) * ceiling.stretch * kMargin) + 1;
+}
+
+int64_t likely_output(const protocols::ChatFacts& facts, const Ceiling& ceiling) {
+    const int64_t most = output_bound(facts, ceiling);
+    const auto likely = ceiling.longest > 0 ? static_cast<int64_t>(ceiling.longest) : kUnseenOutput;
+    return std::min(most, likely);
 }
 
 int64_t least_output(const Ceiling& ceiling) {

@@ -50,6 +50,8 @@ class Bounds {
 [[nodiscard]] int64_t text_tokens(const protocols::ChatFacts& facts);
 // The prompt's tokens at most: the guess, corrected by what was seen lately.
 [[nodiscard]] int64_t prompt_bound(const Ceiling& ceiling, int64_t guess);
+// What an answer may take of a limit on tokens a minute, corrected when it has come.
+[[nodiscard]] int64_t likely_output(const protocols::ChatFacts& facts, const Ceiling& ceiling);
 // An answer below this many tokens is not worth asking for: what was seen tells; without that, any.
 [[nodiscard]] int64_t least_output(const Ceiling& ceiling);
 // The tokens that may come back: what the client asks for, else the ceiling's.

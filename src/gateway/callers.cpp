@@ -81,6 +81,9 @@ bool covers_route(const std::vector<std::string>& routes, std::string_view path)
 }
 
 Callers::Callers(const governance::Directory* directory) : directory_(directory) {
+    if (directory != nullptr) {
+        return;  // it has a master with the global budget
+    }
     auto master = std::make_shared<governance::Caller>();
     master->is_master = true;
     master->role = governance::Role::proxy_admin;
@@ -93,13 +96,21 @@ Judged Callers::judge(const PresentedKey& presented, const Snapshot& snapshot,
                       std::string_view path, int64_t now_ms) {
     if (!presented.malformed && !presented.key.empty()) {
         if (snapshot.master_key.equals(presented.key)) {
-            return {master_, 0, {}};
+            return {master(), 0, {}};
         }
         if (auto caller = find(presented.key)) {
             return judge_known(std::move(caller), path, now_ms);
         }
     }
     return {nullptr, 401, check_key(presented, snapshot).value_or(std::string())};
+}
+
+const governance::CallerPtr& Callers::master() {
+    if (directory_ != nullptr && master_generation_ != directory_->generation()) {
+        master_generation_ = directory_->generation();
+        master_ = directory_->master();
+    }
+    return master_;
 }
 
 governance::CallerPtr Callers::find(std::string_view key) {

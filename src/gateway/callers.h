@@ -41,12 +41,14 @@ class Callers {
     static constexpr size_t kMostKnown = kSlots / 2;
 
     [[nodiscard]] governance::CallerPtr find(std::string_view key);
+    [[nodiscard]] const governance::CallerPtr& master();
 
     const governance::Directory* directory_;
     governance::CallerPtr master_;
     std::vector<Known> known_;  // open addressing; empty until a virtual key is used
     size_t count_ = 0;
     uint64_t generation_ = 0;
+    uint64_t master_generation_ = 0;
 };
 
 // True when one of `routes` (LiteLLM's allowed_routes: paths, "/prefix/*", and the names of groups:

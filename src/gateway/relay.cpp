@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/ids.h"
 #include "gateway/auth.h"
@@ -249,7 +250,7 @@ void Call::on_gone(void* self) {
 net::Task<void> Call::run(std::string path_model) {
     read_request();
     std::unique_ptr<Error> refusal = take_request(path_model);
-    if (refusal == nullptr && !caller_->is_master) {
+    if (refusal == nullptr && is_limited()) {
         bool later = false;
         refusal = reserve(later);
         if (later) {
@@ -459,6 +460,9 @@ void Call::give_up() {
 
 // What the attempt's end means for the plan, the trace and the provider.
 void Call::take_outcome(const Try& t) {
+    if (booked_) {
+        return;
+    }
     const Outcome& outcome = outcome_ != nullptr ? *outcome_ : kSuccess;
     end_trace(t, outcome);
     if (asked_ != nullptr) {  // else the answer was committed, and reported then
@@ -756,10 +760,9 @@ net::Task<void> Call::answer_plain(Try& t, net::Exchange& exchange) {
     record_.http_status = 200;
     record_.first_token_us = elapsed_us();
     answered_ = true;
-    if (!co_await reply_.send_raw(200, reply_lines(t, "application/json"), converted->body)) {
-        record_.status = ledger::Status::client_aborted;
-    }
-    co_return;
+    const std::string lines = reply_lines(t, "application/json");
+    book(t);
+    (void)co_await reply_.send_raw(200, lines, converted->body);
 }
 
 net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
@@ -851,8 +854,8 @@ net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
         outcome.message = "the client went away";
         co_return end_with(std::move(outcome));
     }
-    co_await end_stream(*stream, exchange, out, done);
-    if (committed_) {
+    co_await end_stream(t, *stream, exchange, out, done);
+    if (committed_ && !booked_) {
         settle(t);
     }
 }
@@ -867,7 +870,7 @@ void Call::give_frames_back(std::string& out) {
 }
 
 // The upstream is through: the client's end mark, or the truth about a cut.
-net::Task<void> Call::end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
+net::Task<void> Call::end_stream(Try& t, protocols::ReplyStream& stream, net::Exchange& exchange,
                                  std::string& out, bool said_done) {
     const auto end = stream.on_end(out);
     if (end.usage) {
@@ -888,9 +891,9 @@ net::Task<void> Call::end_stream(protocols::ReplyStream& stream, net::Exchange& 
     answered_ = true;
     record_.status = ledger::Status::success;
     record_.http_status = 200;
-    if (!co_await reply_.end(out)) {
-        record_.status = ledger::Status::client_aborted;
-    }
+    settle(t);
+    book(t);
+    (void)co_await reply_.end(out);
     give_frames_back(out);
     // The rest of the upstream's body (usually its last chunk) frees the connection for reuse.
     const Mono until = now() + seconds(1);
@@ -1192,7 +1195,17 @@ void Call::keep_facts() {
     }
 }
 
+// The record is kept before the client has the last byte: what a client was told it got is charged,
+// whatever happens to this process then.
+void Call::book(const Try& t) {
+    take_outcome(t);
+    finish_record();
+}
+
 void Call::finish_record() {
+    if (std::exchange(booked_, true)) {
+        return;
+    }
     record_.total_us = elapsed_us();
     if (record_.attempted_fallbacks == 0 && record_.status == ledger::Status::success) {
         record_.fallback_reason.clear();

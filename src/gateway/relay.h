@@ -61,6 +61,11 @@ class Call {
     [[nodiscard]] std::unique_ptr<Error> reserve(bool& later);
     [[gnu::noinline]] net::Task<std::unique_ptr<Error>> wait_for_room();
     void name_caller();
+    // The master key is bound by nothing but the budget of the whole gateway.
+    [[nodiscard]] bool is_limited() const {
+        return !caller_->is_master ||
+               (!caller_->scopes.empty() && !caller_->scopes.front().limits.empty());
+    }
     void settle_reservation();
     void add_limit_lines(std::string& lines) const;
     void add_refusal_lines(std::string& lines) const;
@@ -82,7 +87,7 @@ class Call {
     [[gnu::noinline]] net::Task<void> refused(Try& t, net::Exchange& exchange);
     [[gnu::noinline]] net::Task<void> answer_plain(Try& t, net::Exchange& exchange);
     net::Task<void> answer_stream(Try& t, net::Exchange& exchange);
-    net::Task<void> end_stream(protocols::ReplyStream& stream, net::Exchange& exchange,
+    net::Task<void> end_stream(Try& t, protocols::ReplyStream& stream, net::Exchange& exchange,
                                std::string& out, bool said_done);
     [[gnu::noinline]] net::Task<void> break_stream(std::string& out, routing::Outcome outcome);
     [[gnu::noinline]] net::Task<void> answer_mock(Try& t);
@@ -103,6 +108,7 @@ class Call {
     void begin_trace(const Try& t);
     void end_trace(const Try& t, const routing::Outcome& outcome);
     void settle(const Try& t);
+    void book(const Try& t);
     void finish_record();
     [[nodiscard]] int64_t elapsed_us() const;
     [[nodiscard]] Mono now() const { return worker_.loop.now(); }
@@ -135,6 +141,7 @@ class Call {
     bool stream_ = false;
     bool include_usage_ = false;
     bool committed_ = false;
+    bool booked_ = false;    // the record is kept
     bool answered_ = false;  // the client has its last byte, good or bad
     bool gone_ = false;
     std::optional<protocols::Api> refused_api_;  // the last one that does not serve its model

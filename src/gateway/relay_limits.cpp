@@ -87,16 +87,27 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
     prompt_guess_ = text_tokens(facts);
     const int64_t prompt = prompt_bound(ceiling, prompt_guess_);
     const int64_t output = client_ == protocols::Api::embeddings ? 0 : output_bound(facts, ceiling);
-    governance::Ask ask{
-        .caller = *caller_,
-        .model = routing::asked_group(*asked_->plan),
-        .customer = customer.get(),
-        .bound = cost_bound(ceiling, prompt, output),
-        .tokens = prompt + output,
-        .premium_milli = facts.initiator == protocols::Initiator::user ? ceiling.premium_milli : 0,
-        .free_model = ceiling.free,
-        .now_ms = unix_millis(services_.clock.wall()),
-        .now = now()};
+    std::vector<std::shared_ptr<const governance::Scope>> tags;
+    if (services_.directory != nullptr) {
+        for (const auto* list : {&facts.controls.tags, &std::as_const(record_.tags)}) {
+            for (const auto& tag : *list) {
+                if (auto scope = services_.directory->tag(tag)) {
+                    tags.push_back(std::move(scope));
+                }
+            }
+        }
+    }
+    const bool by_a_person = facts.initiator == protocols::Initiator::user;
+    governance::Ask ask{.caller = *caller_,
+                        .model = routing::asked_group(*asked_->plan),
+                        .customer = customer.get(),
+                        .tags = tags.empty() ? nullptr : &tags,
+                        .bound = cost_bound(ceiling, prompt, output),
+                        .tokens = prompt + likely_output(facts, ceiling),
+                        .premium_milli = by_a_person ? ceiling.premium_milli : 0,
+                        .free_model = ceiling.free,
+                        .now_ms = unix_millis(services_.clock.wall()),
+                        .now = now()};
     governance::Refusal refusal;
     auto taken = services_.governor->reserve(ask, &refusal);
     if (!taken && refusal.limit_type == "budget" && !refusal.could_fit_later) {
@@ -147,6 +158,9 @@ void Call::add_limit_lines(std::string& lines) const {
         return;
     }
     const governance::Scope& key = caller_->scopes.front();
+    if (key.kind != governance::ScopeKind::key) {
+        return;
+    }
     const governance::Limits& limits = key.limits;
     const NanoCredits spent =
         limit_hit_ == nullptr

@@ -73,7 +73,7 @@ def test_a_minute_holds_its_requests(belay):
 
 def test_spend_outlives_a_kill(belay):
     one = price_of_one(belay)
-    key = generate(belay, max_budget=round_to_nano(one * 4))
+    key = generate(belay, max_budget=round_to_nano(one * 4.6))
     for _ in range(3):
         assert call(belay, key).status == 200
     belay.restart(signal.SIGKILL)

@@ -26,7 +26,7 @@ Error no_permission(const Call& call, std::string_view team) {
 
 // A key speaks with its owner's role: who is no administrator gets no hold of an administrator's.
 bool outranks(const Call& call, std::string_view user) {
-    const std::string_view role = call.doc(EntityKind::user, user)["user_role"].as_string();
+    const std::string role(call.doc(EntityKind::user, user)["user_role"].as_string());
     return !call.is_admin() && !call.is_self(user) &&
            (role == "proxy_admin" || role == "proxy_admin_viewer" || role == "org_admin");
 }

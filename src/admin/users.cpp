@@ -477,7 +477,7 @@ Result<Value> delete_users(Call& call) {
         if (!call.exists(EntityKind::user, id)) {
             return not_found(in_error("User not found, passed user_id=" + id), "user_ids");
         }
-        const std::string_view role = call.doc(EntityKind::user, id)["user_role"].as_string();
+        const std::string role(call.doc(EntityKind::user, id)["user_role"].as_string());
         const bool above = role == "proxy_admin" || role == "proxy_admin_viewer";
         if (!call.is_admin() && (above || !in_organization_of(call, id))) {
             return call.admin_only();

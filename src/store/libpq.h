@@ -8,14 +8,14 @@
 
 namespace belay::store {
 
-#define BELAY_LIBPQ(X)                                                                         \
-    X(PQconndefaults)                                                                          \
-    X(PQconninfoFree)                                                                          \
-    X(PQconnectdbParams) X(PQstatus) X(PQfinish) X(PQerrorMessage) X(PQserverVersion)          \
-        X(PQparameterStatus) X(PQsetNoticeProcessor) X(PQsetnonblocking) X(PQsocket)           \
-            X(PQsendQuery) X(PQsendQueryParams) X(PQflush) X(PQconsumeInput) X(PQisBusy)       \
-                X(PQgetResult) X(PQresultStatus) X(PQresultErrorField) X(PQresultErrorMessage) \
-                    X(PQntuples) X(PQgetvalue) X(PQgetlength) X(PQgetisnull) X(PQclear)
+// clang-format off
+#define BELAY_LIBPQ(X)                                                                        \
+    X(PQconnectdbParams) X(PQstatus) X(PQfinish) X(PQerrorMessage) X(PQparameterStatus)       \
+    X(PQsetNoticeProcessor) X(PQsetnonblocking) X(PQsocket) X(PQsendQuery)                    \
+    X(PQsendQueryParams) X(PQflush) X(PQconsumeInput) X(PQisBusy) X(PQgetResult)              \
+    X(PQresultStatus) X(PQresultErrorField) X(PQresultErrorMessage) X(PQntuples)              \
+    X(PQgetvalue) X(PQgetlength) X(PQgetisnull) X(PQclear)
+// clang-format on
 
 struct Libpq {
 #define BELAY_DECLARE(name) decltype(&::name) name = nullptr;

@@ -127,7 +127,7 @@ Result<void> LogSearch::find_heads() {
     sql += needs() == Needs::mixes ? "mixes," : "NULL,";
     sql += filter_.request_id.empty() ? "NULL FROM batch" : "id_keys FROM batch";
     if (wants_ranges || is_by_model() || needs() != Needs::nothing || wants_varied()) {
-        sql += " JOIN batch_summary USING(first_seq)";
+        sql += " CROSS JOIN batch_summary USING(first_seq)";
     }
     sql += " WHERE last_ms >= ? AND first_ms < ? AND requests > 0";
     Statement query = TRY(database_.prepare(sql));

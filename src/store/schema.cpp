@@ -54,6 +54,7 @@ CREATE TABLE batch_summary(
     total_us_min INTEGER NOT NULL, total_us_max INTEGER NOT NULL,
     first_token_us_min INTEGER NOT NULL, first_token_us_max INTEGER NOT NULL,
     common BLOB NOT NULL, varied BLOB NOT NULL, mixes BLOB NOT NULL);
+CREATE INDEX batch_by_time ON batch(last_ms, first_ms, requests);
 CREATE TABLE series(
     id INTEGER PRIMARY KEY,
     digest INTEGER NOT NULL, kind INTEGER NOT NULL,

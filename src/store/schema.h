@@ -9,6 +9,7 @@
 //             (segment.h) that was saved last when this row was: the newest row's say what need not
 //             be read again. Neighbours are merged when they are small; the newest row is never
 //             deleted, for its mark
+//             An index of their times alone spares a question a page of each
 //   batch_summary  what lets a question pass over a batch unread (batch_facts.h)
 //   series    each combination of what daily sums are kept by. kind: 0 by key, 1 by end
 //             user, 2 by tag; digest: a hash of its texts

@@ -13,6 +13,7 @@ namespace belay::app {
 namespace {
 
 constexpr seconds kRefresh{1};
+constexpr const char* kNoModel = "no model";
 // Where a window's beginning stands in an entity: what the ledger's sum over all time must be
 // changed by to give the spend of the running window. Never shown.
 constexpr std::string_view kOffset = "spend_offset_nano";
@@ -385,6 +386,10 @@ void Governance::add_models(routing::Table& table) const {
         model.set("model_info", std::move(info));
         models.push(std::move(model));
     }
+    // Without any model the built-in ones would be read; this one stands for none.
+    models.push(json::Value::object(
+        {{"model_name", kNoModel},
+         {"litellm_params", json::Value::object({{"model", "openai/none"}})}}));
     file.set("model_list", std::move(models));
     for (const std::string_view name : {"router_settings", "litellm_settings"}) {
         if (const auto stored = directory_.find(governance::EntityKind::config, name)) {
@@ -401,6 +406,9 @@ void Governance::add_models(routing::Table& table) const {
         return;
     }
     for (const auto& deployment : loaded->table.deployments) {
+        if (deployment->group == kNoModel) {
+            continue;
+        }
         auto own = std::make_shared<routing::Deployment>(*deployment);
         own->line = 0;
         table.deployments.push_back(std::move(own));

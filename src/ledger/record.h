@@ -75,8 +75,8 @@ struct SpendRecord {
 
     std::string key_fingerprint;  // never the key
     std::string key_alias;
-    std::string user;      // internal user of the key
-    std::string team;      // of the key
+    std::string user;  // internal user of the key
+    std::string team;  // of the key
     std::string organization;
     std::string end_user;  // as the caller stated it
     std::string session_id;

@@ -727,6 +727,7 @@ net::Task<void> Call::answer_plain(Try& t, net::Exchange& exchange) {
     options.created = record_.received_ms / 1000;
     options.n = asked_->facts.n;
     options.base64 = asked_->facts.wants_base64;
+    options.names = false;
     auto converted = protocols::convert_plain_reply(t.prepared->api, body, options);
     if (!converted) {
         if (converted.error().kind == Kind::upstream_malformed) {

@@ -428,7 +428,7 @@ Error no_reply(std::string_view body, std::string_view expected) {
 
 Result<PlainReply> mend_chat_reply(std::string_view body, const ReplyOptions& options) {
     Result<PlainReply> result{PlainReply{}};
-    if (options.n <= 1 && reply_patterns().write(body, options.model, *result)) {
+    if (options.n <= 1 && reply_patterns().write(body, options.model, *result, options.names)) {
         return result;
     }
     Tape& tape = scratch_tape();

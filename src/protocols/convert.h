@@ -33,6 +33,7 @@ struct ReplyOptions {
     int64_t created = 0;  // used when the upstream gives none
     int64_t n = 1;        // choices the client asked for
     bool base64 = false;  // embeddings: the client asked for base64
+    bool names = true;    // PlainReply::id and upstream_model are wanted
 };
 
 struct PlainReply {

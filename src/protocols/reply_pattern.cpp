@@ -74,7 +74,8 @@ ReplyPattern::ReplyPattern(const Tape& tape, const ReplyPlaces& places, const Pl
     }
 }
 
-void ReplyPattern::write_found(const TextPattern::Found& found, PlainReply& reply) const {
+void ReplyPattern::write_found(const TextPattern::Found& found, PlainReply& reply,
+                               bool names) const {
     const ChatUsage usage = usage_of(found.counts);
     std::string_view own_usage;
     if (usage.verbatim) {
@@ -108,23 +109,26 @@ void ReplyPattern::write_found(const TextPattern::Found& found, PlainReply& repl
     out += '}';
     reply.usage = usage.usage;
     reply.finish_reason = finish_;
-    reply.upstream_model = upstream_model_;
-    reply.id = found.id;
+    if (names) {
+        reply.upstream_model = upstream_model_;
+        reply.id = found.id;
+    }
 }
 
-bool ReplyPattern::write(std::string_view body, PlainReply& reply) const {
+bool ReplyPattern::write(std::string_view body, PlainReply& reply, bool names) const {
     TextPattern::Found found;
     found.counts.usual_only = usual_only_;
     if (empty() || !around_.find(body, found)) {
         return false;
     }
-    write_found(found, reply);
+    write_found(found, reply, names);
     return true;
 }
 
-bool ReplyPatterns::write(std::string_view body, std::string_view model, PlainReply& reply) {
+bool ReplyPatterns::write(std::string_view body, std::string_view model, PlainReply& reply,
+                          bool names) {
     for (const ReplyPattern& pattern : patterns_) {
-        if (pattern.model() == model && pattern.write(body, reply)) {
+        if (pattern.model() == model && pattern.write(body, reply, names)) {
             credit_.used();
             return true;
         }

@@ -39,11 +39,12 @@ class ReplyPattern {
 
     [[nodiscard]] bool empty() const { return around_.empty(); }
     [[nodiscard]] std::string_view model() const { return model_; }
-    // False when the body differs in more than the places; then `reply` is untouched.
-    [[nodiscard]] bool write(std::string_view body, PlainReply& reply) const;
+    // False when the body differs in more than the places; then `reply` is untouched. `names`: its
+    // id and the upstream's name of the model are wanted too.
+    [[nodiscard]] bool write(std::string_view body, PlainReply& reply, bool names = true) const;
 
   private:
-    void write_found(const TextPattern::Found& found, PlainReply& reply) const;
+    void write_found(const TextPattern::Found& found, PlainReply& reply, bool names) const;
 
     TextPattern around_;
     std::string model_;           // as shown, needing no escape
@@ -57,7 +58,8 @@ class ReplyPattern {
 // This thread's patterns, a few per model.
 class ReplyPatterns {
   public:
-    [[nodiscard]] bool write(std::string_view body, std::string_view model, PlainReply& reply);
+    [[nodiscard]] bool write(std::string_view body, std::string_view model, PlainReply& reply,
+                             bool names = true);
     // Told of each reply that fitted none: whether making a pattern of it is worth the time.
     [[nodiscard]] bool wants_more() { return credit_.wants_more(); }
     void keep(ReplyPattern pattern);

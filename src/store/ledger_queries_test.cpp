@@ -232,7 +232,9 @@ TEST_CASE("queries answer as a look at every record does") {
 TEST_CASE("small batches are merged") {
     const TempDir dir;
     {
-        const auto ledger = open_ledger(dir);
+        SqliteOptions options;
+        options.merge_delay = milliseconds(0);
+        const auto ledger = open_ledger(dir, options);
         for (int i = 0; i < 600; ++i) {
             const Entry entry = plain_entry("id-" + std::to_string(i));
             ledger->append(entry.record, entry.trace);

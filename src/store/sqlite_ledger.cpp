@@ -211,7 +211,9 @@ void SqliteLedger::run() {
         last = stopping_;
         attempt(lock);
         drop(lock);
-        merge(lock);
+        lock.unlock();
+        (void)drain_.merge(Drain::Pace::busy);
+        lock.lock();
     }
     tell_lost();
 }
@@ -231,7 +233,12 @@ void SqliteLedger::wait(std::unique_lock<std::mutex>& lock) {
     const auto has_rows = [this] { return segment_.used() != 0 || !memory_.empty(); };
     if (!asked() && !has_rows()) {
         drain_.rest();
-        wake_.wait(lock, [&] { return asked() || has_rows(); });
+        const auto woken = [&] { return asked() || has_rows(); };
+        // Small batches are joined while nobody calls: a record is not worth moving twice.
+        if (!wake_.wait_for(lock, options_.merge_delay, woken)) {
+            merge(lock);
+            wake_.wait(lock, woken);
+        }
     }
     if (!memory_.empty()) {
         wake_.wait_for(lock, options_.memory_delay, asked);
@@ -311,7 +318,7 @@ void SqliteLedger::merge(std::unique_lock<std::mutex>& lock) {
     for (bool more = true; more && !stopping_;) {
         const bool quiet = segment_.used() == 0 && memory_.empty() && sealed_.empty();
         lock.unlock();
-        more = drain_.merge(quiet ? Drain::Pace::quiet : Drain::Pace::busy) && quiet;
+        more = quiet && drain_.merge(Drain::Pace::quiet);
         lock.lock();
     }
 }

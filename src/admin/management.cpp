@@ -311,19 +311,8 @@ Result<bool> Management::refresh() {
 }
 
 Result<bool> Management::refresh_locked() {
-    bool any = false;
     bool models = false;
-    while (true) {
-        const auto changed = TRY(services_.store.changes_since(services_.directory.version()));
-        if (changed.empty()) {
-            break;
-        }
-        any = true;
-        models = models || std::any_of(changed.begin(), changed.end(), [](const auto& entity) {
-                     return entity.kind == EntityKind::model || entity.kind == EntityKind::config;
-                 });
-        services_.directory.apply(changed);
-    }
+    const bool any = TRY(governance::read_changes(services_.store, services_.directory, &models));
     if (models && services_.on_models_changed) {
         services_.on_models_changed();
     }

@@ -260,14 +260,8 @@ void Governance::configure(const Config& config, const Secret& master_key) {
 }
 
 Result<void> Governance::read_all() {
-    constexpr size_t kAtOnce = 10'000;
-    while (true) {
-        const auto entities = TRY(store_->changes_since(directory_.version(), kAtOnce));
-        if (entities.empty()) {
-            return {};
-        }
-        directory_.apply(entities);
-    }
+    TRY(governance::read_changes(*store_, directory_));
+    return {};
 }
 
 // Budgets go on where they stood: the ledger's sums, moved by what each scope's window began with.
@@ -325,9 +319,7 @@ void Governance::keep_true() {
             break;
         }
         lock.unlock();
-        if (const auto changed = management_->refresh(); changed.ok() && *changed) {
-            needs_.on_models_changed();
-        }
+        (void)management_->refresh();  // while the store is away, what is known holds
         reset_windows();
         lock.lock();
     }
@@ -387,14 +379,15 @@ void Governance::add_models(routing::Table& table) const {
         models.push(std::move(model));
     }
     // Without any model the built-in ones would be read; this one stands for none.
-    models.push(json::Value::object(
-        {{"model_name", kNoModel},
-         {"litellm_params", json::Value::object({{"model", "openai/none"}})}}));
+    models.push(
+        json::Value::object({{"model_name", kNoModel},
+                             {"litellm_params", json::Value::object({{"model", "openai/none"}})}}));
     file.set("model_list", std::move(models));
     for (const std::string_view name : {"router_settings", "litellm_settings"}) {
         if (const auto stored = directory_.find(governance::EntityKind::config, name)) {
             const json::Value& value = stored->doc["param_value"];
-            file.set(name, value.is_object() ? value : json::Value::object());
+            file.set(name, value.is_object() ? open_sealed(value, "config/" + std::string(name))
+                                             : json::Value::object());
         }
     }
     // JSON is YAML: what is stored is read by the file's own rules.

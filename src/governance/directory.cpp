@@ -272,6 +272,29 @@ void Directory::apply(const std::vector<Entity>& changed) {
     generation_.fetch_add(1, std::memory_order_release);
 }
 
+void Directory::replace(const std::vector<Entity>& all) {
+    const std::unique_lock lock(impl_->mutex);
+    for (auto& entities : impl_->entities) {
+        entities.clear();
+    }
+    for (auto* index : {&impl_->keys_by_alias, &impl_->users_by_email}) {
+        index->clear();
+    }
+    for (auto* index : {&impl_->keys_by_user, &impl_->keys_by_team, &impl_->members_by_team,
+                        &impl_->teams_by_user}) {
+        index->clear();
+    }
+    impl_->graves.clear();
+    impl_->version = 0;
+    for (const Entity& entity : all) {
+        if (static_cast<size_t>(entity.kind) < kEntityKinds) {
+            impl_->put(entity);
+        }
+    }
+    impl_->forget_made();
+    generation_.fetch_add(1, std::memory_order_release);
+}
+
 void Directory::set_defaults(Defaults defaults) {
     std::erase_if(defaults.global.budgets,
                   [](const BudgetWindow& budget) { return budget.most.value <= 0; });

@@ -23,6 +23,9 @@ class Directory {
 
     // Entities as the store gives them; deleted ones go away. Bumps generation() once.
     void apply(const std::vector<Entity>& changed);
+    // All entities there are, instead of those before: a store that was restored, or deletions that
+    // were missed.
+    void replace(const std::vector<Entity>& all);
     // Grows with every apply(): whoever keeps Callers drops them when it has changed.
     [[nodiscard]] uint64_t generation() const {
         return generation_.load(std::memory_order_acquire);

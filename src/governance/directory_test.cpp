@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "governance/documents.h"
+#include "governance/entity_store.h"
 
 using namespace belay;
 using namespace belay::governance;
@@ -387,4 +388,39 @@ TEST_CASE("readers beside a writer") {
         reader.join();
     }
     CHECK(torn == 0);
+}
+
+TEST_CASE("a directory that has missed deletions begins anew") {
+    struct Restored final : EntityStore {
+        int64_t asked_first = -1;
+        Result<std::vector<Entity>> changes_since(int64_t version, size_t /*limit*/) override {
+            asked_first = asked_first < 0 ? version : asked_first;
+            if (version > 1) {
+                Error error;
+                error.code = "reload";
+                return error;
+            }
+            if (version == 1) {
+                return std::vector<Entity>{};
+            }
+            return std::vector<Entity>{
+                {EntityKind::team, "kept", json::Value::object({{"team_id", "kept"}}), 1}};
+        }
+        Result<std::vector<Entity>> apply(const std::vector<Change>& /*changes*/) override {
+            return std::vector<Entity>{};
+        }
+        [[nodiscard]] bool reachable() const override { return true; }
+    };
+    Restored store;
+    Directory directory;
+    directory.apply({{EntityKind::team, "gone", json::Value::object({{"team_id", "gone"}}), 7}});
+    bool models = false;
+    const auto changed = read_changes(store, directory, &models);
+    REQUIRE(changed.ok());
+    CHECK(*changed);
+    CHECK(models);
+    CHECK(store.asked_first == 7);
+    CHECK(directory.find(EntityKind::team, "gone") == nullptr);
+    CHECK(directory.find(EntityKind::team, "kept") != nullptr);
+    CHECK(directory.version() == 1);
 }

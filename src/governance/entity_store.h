@@ -24,8 +24,10 @@ struct Change {
 class EntityStore {
   public:
     virtual ~EntityStore() = default;
-    // Everything written after `version`, oldest first, deletions included; 0 gives all that
-    // exists. At most `limit`: ask again with the last one's version.
+    // Everything written after `version`, oldest first, deletions included; 0 gives all that exists
+    // (and deletions that are still remembered). At most `limit`: ask again with the last one's
+    // version. Fails with code "reload" for a reader that has missed deletions, or is ahead of a
+    // store that was restored: read_changes() below starts it over.
     [[nodiscard]] virtual Result<std::vector<Entity>> changes_since(int64_t version,
                                                                     size_t limit = 10'000) = 0;
     // All or none, in one transaction; returns what was written, in order, with its versions. A
@@ -35,5 +37,11 @@ class EntityStore {
     // False while the store cannot be reached.
     [[nodiscard]] virtual bool reachable() const = 0;
 };
+
+class Directory;
+// Brings the directory to where the store is; true when something has changed. `models` (may be
+// null) is set when a model or a setting is among it.
+[[nodiscard]] Result<bool> read_changes(EntityStore& store, Directory& directory,
+                                        bool* models = nullptr);
 
 }  // namespace belay::governance

@@ -59,7 +59,6 @@ struct LitellmSettings {
     std::optional<double> max_end_user_budget;  // US$ of each customer
     std::string max_end_user_budget_id;
     std::string zone = "UTC";  // where budgets' days begin
-    int budget_status = 422;   // of a refusal for money
     bool store_audit_logs = false;
 };
 

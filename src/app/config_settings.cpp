@@ -204,9 +204,6 @@ void read_general(Load& load, const yaml::Node& general, const yaml::Node& litel
     if (const std::string zone = read_text(litellm, "timezone"); !zone.empty()) {
         l.zone = zone;
     }
-    if (read<int64_t>(litellm, "budget_exceeded_status_code", to_count) == 429) {
-        l.budget_status = 429;
-    }
     l.store_audit_logs = read_flag(litellm, "store_audit_logs", false);
     l.check_provider_endpoint = read_flag(litellm, "check_provider_endpoint", false);
     l.always_include_stream_usage =

@@ -65,8 +65,9 @@ uint32_t shape_of(const Job& job) {
 }  // namespace
 
 bool PreparedCache::describe(const Job& job) {
-    if (job.overrides != nullptr || job.repeat || job.output_cap != 0 || job.deployment.defaults.size() != 0 ||
-        !job.inbound_beta.empty() || job.facts.tool_count > kFewTools || !is_plain(job.adjust)) {
+    if (job.overrides != nullptr || job.repeat || job.output_cap != 0 ||
+        job.deployment.defaults.size() != 0 || !job.inbound_beta.empty() ||
+        job.facts.tool_count > kFewTools || !is_plain(job.adjust)) {
         return false;
     }
     shape_ = shape_of(job);

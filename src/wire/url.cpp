@@ -290,13 +290,16 @@ Result<std::string_view> safe_path(std::string_view target) {
     }
     size_t segment = 1;
     for (size_t i = 1; i <= path.size(); ++i) {
-        if (i == path.size() || path[i] == '/') {
+        // An escaped slash is one as soon as somebody decodes the path.
+        const bool escaped = i < path.size() && path[i] == '%' && encoded_byte(path, i) == '/';
+        if (i == path.size() || path[i] == '/' || escaped) {
             if (is_dots(path.substr(segment, i - segment))) {
                 return refuse("it holds '.' or '..' as a segment");
             }
             if (i != path.size() && i == segment) {
                 return refuse("it holds '//'");
             }
+            i += escaped ? 2 : 0;
             segment = i + 1;
             continue;
         }

@@ -1,6 +1,7 @@
 // What is asked of the ledger afterwards: SQLite's answers are those of a naive look at every
 // record (MemoryLedger), whatever was asked, however the batches lie.
 #include <doctest/doctest.h>
+#include <thread>
 
 #include <algorithm>
 #include <random>
@@ -233,12 +234,20 @@ TEST_CASE("small batches are merged") {
     const TempDir dir;
     {
         SqliteOptions options;
-        options.merge_delay = milliseconds(0);
+        options.merge_delay = milliseconds(1);
         const auto ledger = open_ledger(dir, options);
         for (int i = 0; i < 600; ++i) {
             const Entry entry = plain_entry("id-" + std::to_string(i));
             ledger->append(entry.record, entry.trace);
             ledger->flush();
+        }
+        // Nobody calls any more: that is when they are joined.
+        Result<Database> db = Database::open(dir.file("ledger.db"), Database::Mode::existing);
+        Result<Statement> count = db->prepare("SELECT count(*) FROM batch");
+        for (bool joined = false; !joined; std::this_thread::yield()) {
+            REQUIRE(*count->step());
+            joined = count->integer(0) < 40;
+            count->reset();
         }
     }
     const auto again = open_ledger(dir);

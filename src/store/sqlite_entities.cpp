@@ -1,5 +1,7 @@
 #include "store/sqlite_entities.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -12,6 +14,9 @@ using governance::Entity;
 using governance::EntityKind;
 
 namespace {
+
+constexpr int kOpenTries = 200;
+constexpr int kOpenPauseMs = 10;
 
 Error damaged(const std::string& path, const std::string& reason) {
     return gateway_error(
@@ -43,6 +48,13 @@ Result<std::unique_ptr<SqliteEntities>> SqliteEntities::open(const std::string& 
     TRY(make_private_file(path));
     Database database = TRY(Database::open(path, Database::Mode::create));
     Result<void> connected = connect(database, path);
+    // Several that make a new file at once: the change to WAL does not wait for its lock by itself.
+    for (int tries = 0; tries < kOpenTries && !connected.ok() &&
+                        failure_of(connected.error()) == SqliteFailure::busy;
+         ++tries) {
+        (void)::poll(nullptr, 0, kOpenPauseMs);
+        connected = connect(database, path);
+    }
     if (!connected.ok()) {
         if (failure_of(connected.error()) == SqliteFailure::corrupt) {
             return damaged(path, connected.error().message);

@@ -25,7 +25,7 @@ struct Entry {
 struct Stats {
     uint64_t appended = 0;  // taken by append()
     uint64_t saved = 0;     // durable in the store
-    uint64_t spilled = 0;   // went through the spill file
+    uint64_t spilled = 0;   // kept in the journal because the store refused them
     uint64_t dropped = 0;   // lost: memory and disk were both full
     uint64_t waiting = 0;   // in memory, not saved yet
     bool failing = false;   // the store refuses writes at the moment
@@ -37,7 +37,7 @@ class Ledger {
     virtual ~Ledger() = default;
     // Takes a copy. Both arguments may be reused at once. Thread-safe.
     virtual void append(const SpendRecord& record, const Trace& trace) noexcept = 0;
-    // Waits until everything appended so far is saved (or spilled, when the store refuses).
+    // Waits until everything appended so far is saved (while the store refuses: tried once).
     virtual void flush() = 0;
     // The entry whose request_id is `id`, or whose request_id alone begins with it. Kind::not_found
     // when there is none; Kind::invalid_request when several begin with it (the message names

@@ -19,12 +19,12 @@ constexpr int kOpenTries = 200;
 constexpr int kOpenPauseMs = 10;
 
 Error damaged(const std::string& path, const std::string& reason) {
-    return gateway_error(
-        Kind::internal,
-        path + ", which holds the keys, is damaged (" + reason +
-            "). Belay does not start without them. Put a backup in its place (`belay restore`), or "
-            "move " +
-            path + ", " + path + "-wal and " + path + "-shm elsewhere to begin without keys");
+    return gateway_error(Kind::internal,
+                         path + ", which holds the keys, is damaged (" + reason +
+                             "). Belay does not start without them. Put a backup in its place, or "
+                             "move " +
+                             path + ", " + path + "-wal and " + path +
+                             "-shm elsewhere to begin without keys");
 }
 
 // Reads every page once; what it finds is better found before keys are asked for.
@@ -201,7 +201,7 @@ Error SqliteEntities::failed(Error error) {
         error.kind = Kind::upstream_unavailable;
         error.message += "; another program holds it";
     } else if (failure == SqliteFailure::corrupt) {
-        error.message += "; put a backup in its place (`belay restore`)";
+        error.message += "; put a backup in its place";
     } else if (failure == SqliteFailure::full) {
         error.message += "; make room on its disk";
     }

@@ -88,7 +88,7 @@ TEST_CASE("sqlite entities: damage is refused") {
         const auto store = SqliteEntities::open(path);
         REQUIRE(!store.ok());
         CHECK(store.error().message.find("is damaged") != std::string::npos);
-        CHECK(store.error().message.find("belay restore") != std::string::npos);
+        CHECK(store.error().message.find("Put a backup in its place") != std::string::npos);
         CHECK(read_file(path) == bytes);
     }
     write_file(path, whole);

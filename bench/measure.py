@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import servers
-from servers import KEY, LOAD, OTHER_CORE, OUT, Belay, Direct, HAProxy, Nginx, Process, stream_path
+from servers import LOAD, OTHER_CORE, OUT, Belay, Direct, Governed, HAProxy, Nginx, Process, stream_path
 
 CONNECTIONS = 64
 
@@ -34,7 +34,7 @@ def rate_stream(bench, plan):
                     kinds=(Direct, Nginx, Belay, HAProxy))
 
 
-def in_turns(bench, rounds, once, kinds=(Nginx, Belay, HAProxy)):
+def in_turns(bench, rounds, once, kinds=(Nginx, Belay, Governed, HAProxy)):
     """A B C A B C: all run at once and idle while another is measured."""
     running = [bench.make(kind).start() for kind in kinds]
     try:
@@ -57,7 +57,7 @@ def saturate(c, seconds, stream):
     lua.write_text('wrk.method = "POST"\n'
                    'local f = io.open(os.getenv("BENCH_BODY"), "rb"); wrk.body = f:read("*a"); f:close()\n'
                    'wrk.headers["Content-Type"] = "application/json"\n'
-                   f'wrk.headers["Authorization"] = "Bearer {KEY}"\n'
+                   f'wrk.headers["Authorization"] = "Bearer {c.key}"\n'
                    'function done(s, l, r) local e = s.errors; io.write(string.format("DONE %d %d %d\\n", s.requests,\n'
                    '  s.duration, e.connect + e.read + e.write + e.status + e.timeout)) end\n')
     before = c.process.cpu_seconds()
@@ -76,7 +76,7 @@ def saturate(c, seconds, stream):
 
 def load(c, mode, body, *options, timeout=120):
     argv = ["taskset", "-c", OTHER_CORE, LOAD, mode, c.address, "--path", options[0], "--body", str(body),
-            "--header", f"Authorization: Bearer {KEY}", *map(str, options[1:])]
+            "--header", f"Authorization: Bearer {c.key}", *map(str, options[1:])]
     if isinstance(c, Direct):
         at = argv.index("--header")
         argv[at:at + 2] = [x for n, v in c.bench.upstream_headers.items() for x in ("--header", f"{n}: {v}")]
@@ -100,7 +100,7 @@ def instructions(bench, plan):
     """User-mode instructions per request, counted by valgrind: a long run less a short one."""
     few, many = plan["instruction_requests"]
     results = {}
-    for kind in (Nginx, Belay, HAProxy):
+    for kind in (Nginx, Belay, Governed, HAProxy):
         results[kind.__name__.lower()] = {}
         for name, stream in (("plain", False), ("stream", True)):
             short, long = (count_instructions(bench, kind, n, stream) for n in (few, many))
@@ -148,7 +148,7 @@ def memory(bench, plan):
 def hold_streams(c, n):
     """Opens n streams, each past its first event and then quiet; returns the resident size in KiB."""
     holder = Process([LOAD, "hold", c.address, "--path", stream_path(c), "--body", str(c.body_file(True)),
-                      "--header", f"Authorization: Bearer {KEY}", "--count", str(n)], OTHER_CORE,
+                      "--header", f"Authorization: Bearer {c.key}", "--count", str(n)], OTHER_CORE,
                      OUT / f"hold-{c.name}.log", stdin=subprocess.PIPE)
     try:
         wait_held(holder, n)

@@ -60,9 +60,9 @@ def show_targets(results):
             except (KeyError, ZeroDivisionError, statistics.StatisticsError) as error:
                 rows.append((title, "-", target, "unknown", repr(error)))
 
-    def ratio_row(part, name, title, target, good):
+    def ratio_row(part, name, title, target, good, of="belay"):
         def make():
-            r = ratios(results, part, name)
+            r = ratios(results, part, name, of=of)
             m = statistics.median(r)
             return f"{m:.2f}x nginx", good(m), f"rounds {min(r):.2f} - {max(r):.2f}" if len(r) > 1 else ""
         row(part, title, target, make)
@@ -88,6 +88,9 @@ def show_targets(results):
     ratio_row("stream", "requests_s", "requests/s, streamed", ">= 1.0x nginx", lambda m: m >= 1.0)
     ratio_row("stream", "cpu_us", "CPU per request, streamed", "<= 1.0x nginx", lambda m: m <= 1.0)
     ratio_row("instructions", "stream", "user instructions, streamed", "<= 1.0x nginx", lambda m: m <= 1.0)
+    for part, kind in (("plain", "plain"), ("stream", "streamed")):
+        ratio_row(part, "requests_s", f"requests/s, {kind}, governed", ">= 0.9x nginx", lambda m: m >= 0.9, "governed")
+        ratio_row("instructions", part, f"instructions, {kind}, governed", "<= 1.2x nginx", lambda m: m <= 1.2, "governed")
     added_row("rate", "p50_us", "added p50 at 1,000/s", 1.3)
     added_row("rate", "p99_us", "added p99 at 1,000/s", 1.3)
     added_row("rate_stream", "first_p50_us", "added to first event, p50", 1.3)
@@ -99,8 +102,8 @@ def show_targets(results):
 
     print(f"\n{results['machine']}; {results.get('seconds', '?')} s; {results['plan']['streams']:,} streams held")
     for title, value, target, verdict, note in rows:
-        print(f"  {title:30} {value:>14}   {target:14} {verdict:8} {note}")
+        print(f"  {title:32} {value:>14}   {target:14} {verdict:8} {note}")
     print("\n  Proxy on core 0, simulator and load on the other: requests/s is bounded by whichever core is full.\n"
           "  Shared machines are noisy; instructions are the figure that repeats, ranges show how far the\n"
           "  others moved. nginx and HAProxy forward bytes; Belay also checks the key, edits the request,\n"
-          "  reads usage and keeps a spend record.")
+          "  reads usage and keeps a spend record; governed: a virtual key with budget and limits, in such a team.")

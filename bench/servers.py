@@ -90,6 +90,7 @@ class Contender:
         self.process = None
         self.auxiliary = []
 
+    key = KEY
     url = property(lambda self: f"http://127.0.0.1:{self.port}")
     address = property(lambda self: f"127.0.0.1:{self.port}")
 
@@ -235,6 +236,24 @@ general_settings:
         fetch(self.url + "/health/liveliness")
 
 
+class Governed(Belay):
+    """The same with a virtual key that has a budget and limits, as has its team; none is ever reached."""
+    limits = {"max_budget": 1e6, "rpm_limit": 10**9, "tpm_limit": 10**12, "max_parallel_requests": 10**5}
+
+    def __init__(self, bench):
+        super().__init__(bench)
+        self.name = "governed"
+
+    def start(self, under=()):
+        super().start(under)
+        team = self.manage("/team/new", {"team_alias": "bench", **self.limits})["team_id"]
+        self.key = self.manage("/key/generate", {"team_id": team, "budget_duration": "30d", **self.limits})["key"]
+        return self
+
+    def manage(self, path, body):
+        return json.loads(fetch(self.url + path, body, {"Authorization": f"Bearer {KEY}"}, timeout=30))
+
+
 def stream_path(contender):
     own = getattr(contender, "stream_path", None)
     return own() if own else contender.path
@@ -321,7 +340,7 @@ class Bench:
         return path
 
     def make(self, kind):
-        contender = kind(self) if kind in (Belay, Direct) else kind(self, kind.__name__.lower(), free_port())
+        contender = kind(self) if kind in (Belay, Governed, Direct) else kind(self, kind.__name__.lower(), free_port())
         self.contenders.append(contender)
         return contender
 

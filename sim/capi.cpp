@@ -163,15 +163,7 @@ Usage price_prompt(Call& call, const Ask& ask) {
 }
 
 void account_for(Call& call, const Ask& ask, const Usage& usage) {
-    const int64_t price = charge(*call.account, *call.model, usage, ask.initiator);
-    call.entry.usage = usage;
-    call.entry.charged = price;
-    call.state.charged += price;
-    call.state.usage.input += usage.input;
-    call.state.usage.cached += usage.cached;
-    call.state.usage.cache_write += usage.cache_write;
-    call.state.usage.output += usage.output;
-    call.state.usage.reasoning += usage.reasoning;
+    count_usage(call, usage, charge(*call.account, *call.model, usage, ask.initiator));
 }
 
 void pace(const Scenario& s, Reply& r) {
@@ -290,7 +282,9 @@ Reply serve_model_call(Call& call, const Protocol& protocol) {
         }
         inject(r, *in_stream, protocol);
     }
-    if (in_stream == call.faults.end() || in_stream->when != When::handshake) {
+    const bool cut_before =
+        std::any_of(call.faults.begin(), call.faults.end(), ends_before_content);
+    if (!cut_before && (in_stream == call.faults.end() || in_stream->when != When::handshake)) {
         account_for(call, ask, answer.usage);
     }
     pace(call.state.scenario, r);

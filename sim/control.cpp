@@ -67,6 +67,18 @@ Reply show_state(const Call& call) {
     v.set("model_calls", counts(s.model_calls));
     v.set("usage", usage_object(s.usage));
     v.set("charged_nano", s.charged);
+    json::Value sums = json::Value::array();
+    for (const auto& [key, sum] : s.sums) {
+        const auto& [account, model, user] = key;
+        json::Value one = json::Value::object({{"account", account},
+                                               {"model", model},
+                                               {"user", user},
+                                               {"calls", sum.calls},
+                                               {"charged_nano", sum.charged}});
+        one.set("usage", usage_object(sum.usage));
+        sums.push(std::move(one));
+    }
+    v.set("sums", std::move(sums));
     json::Value accounts = json::Value::array();
     for (const auto& account : s.accounts) {
         accounts.push(account_object(account));
@@ -113,12 +125,16 @@ json::Value entry_object(const LogEntry& e) {
 Reply show_requests(const Call& call) {
     const std::string last = query_value(call.query, "last");
     const std::string path = query_value(call.query, "path");
+    const int64_t after = std::strtoll(query_value(call.query, "after").c_str(), nullptr, 10);
     size_t wanted =
         last.empty() ? 50 : static_cast<size_t>(std::strtoul(last.c_str(), nullptr, 10));
     json::Value list = json::Value::array();
     const auto& log = call.state.log;
     std::vector<const LogEntry*> chosen;
     for (auto it = log.rbegin(); it != log.rend() && chosen.size() < wanted; ++it) {
+        if (it->number <= after) {
+            break;
+        }
         if (path.empty() || it->target.find(path) != std::string::npos) {
             chosen.push_back(&*it);
         }
@@ -261,6 +277,7 @@ Reply reset(Call& call) {
     s.model_calls.clear();
     s.usage = {};
     s.charged = 0;
+    s.sums.clear();
     s.clock_offset = milliseconds(0);
     s.ordinal = 0;
     load_scenario(s, std::move(scenario));

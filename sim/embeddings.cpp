@@ -66,8 +66,7 @@ Reply serve_embeddings(Call& call) {
                                  {"index", static_cast<int64_t>(i)},
                                  {"embedding", vector_of(input[i].as_string(), dimensions)}}));
     }
-    call.entry.usage = usage;
-    call.state.usage.input += usage.input;
+    count_usage(call, usage, 0);
     return json_reply(200, json::Value::object(
                                {{"data", std::move(data)},
                                 {"usage", json::Value::object({{"prompt_tokens", usage.input},

@@ -76,6 +76,9 @@ struct Fault {
     bool Quirks::*quirk = nullptr;
 };
 
+// Whether the connection fails before any content has left.
+[[nodiscard]] bool ends_before_content(const Fault& fault);
+
 struct FaultRule {
     std::string id;
     std::string path;   // exact, or a prefix ending in '*'; "" = every model call

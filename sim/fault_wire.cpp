@@ -117,6 +117,25 @@ void gzip(Reply& r) {
 
 }  // namespace
 
+bool ends_before_content(const Fault& fault) {
+    if (fault.kind != FaultKind::wire) {
+        return false;
+    }
+    switch (fault.wire) {
+        case Wire::drop_before_headers:
+        case Wire::reset_before_headers:
+        case Wire::stall_before_headers:
+        case Wire::cut_after_headers:
+        case Wire::stall_after_headers:
+        case Wire::cut_after_handshake:
+        case Wire::reset_after_handshake:
+        case Wire::stall_after_handshake:
+            return true;
+        default:
+            return false;
+    }
+}
+
 void apply_wire(Reply& r, const Fault& f) {
     const size_t content = nth_of(r.parts, Stage::content, std::max<int64_t>(1, f.at));
     switch (f.wire) {

@@ -171,6 +171,7 @@ Result<Scenario> parse_scenario(const json::Value& value) {
     f.flag("strict_max_tokens", s.strict_max_tokens);
     f.flag("strict_opaque", s.strict_opaque);
     f.flag("web_search", s.web_search);
+    f.integer("log_entries", s.log_entries);
     f.integer("head_ms", s.head_ms);
     f.integer("chunk_ms", s.chunk_ms);
     const json::Value* device = f.any("device");

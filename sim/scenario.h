@@ -61,6 +61,7 @@ struct Scenario {
     bool strict_max_tokens = false;  // chat: max_tokens above the model's limit is refused
     bool strict_opaque = false;      // Gemini: a tool turn must bring its reasoning_opaque back
     bool web_search = false;         // responses: the hosted web_search tool is accepted
+    int64_t log_entries = 1000;      // calls that GET /_sim/requests remembers
     int64_t head_ms = 0;             // wait before the head of a model call's answer
     int64_t chunk_ms = 0;            // wait between stream events
     std::array<Quirks, 3> quirks{};  // by Family

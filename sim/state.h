@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -58,6 +59,14 @@ struct LogEntry {
     int64_t charged = 0;  // nano-units
 };
 
+// What one account was told it used of one model, by the request's `user`.
+struct Sum {
+    int64_t calls = 0;
+    Usage usage;
+    int64_t charged = 0;  // nano-units
+};
+using SumKey = std::tuple<std::string, std::string, std::string>;  // account, model, user
+
 struct State {
     Scenario scenario;
     std::string base_url;
@@ -72,6 +81,7 @@ struct State {
     std::map<std::string, int64_t, std::less<>> model_calls;  // "gpt-4.1 /chat/completions"
     Usage usage;
     int64_t charged = 0;
+    std::map<SumKey, Sum> sums;
     milliseconds clock_offset{0};
     uint64_t ordinal = 0;
 
@@ -108,6 +118,9 @@ struct Call {
 
     [[nodiscard]] std::string api_url(std::string_view host_name) const;
 };
+
+// Adds a call's usage and price to all that counts them.
+void count_usage(Call& call, const Usage& usage, int64_t price);
 
 // Replies.
 [[nodiscard]] Reply json_reply(int status, const json::Value& body);

@@ -9,7 +9,8 @@
 namespace belay::sim {
 namespace {
 
-constexpr size_t kLogEntries = 1000;
+constexpr int64_t kLogEntriesMax = 1'000'000;
+constexpr size_t kSums = 10'000;
 constexpr size_t kLogBody = 64 << 10;
 constexpr std::string_view kHosts[] = {"individual", "business", "enterprise"};
 
@@ -194,10 +195,35 @@ Reply World::dispatch(const Request& request, Wall now) {
     count(state, call, entry);
     calls_.fetch_add(1);
     state.log.push_back(std::move(entry));
-    if (state.log.size() > kLogEntries) {
+    const auto most = std::clamp<int64_t>(state.scenario.log_entries, 1, kLogEntriesMax);
+    while (state.log.size() > static_cast<size_t>(most)) {
         state.log.pop_front();
     }
     return reply;
+}
+
+void count_usage(Call& call, const Usage& usage, int64_t price) {
+    const auto add = [](Usage& to, const Usage& more) {
+        to.input += more.input;
+        to.cached += more.cached;
+        to.cache_write += more.cache_write;
+        to.output += more.output;
+        to.reasoning += more.reasoning;
+    };
+    call.entry.usage = usage;
+    call.entry.charged = price;
+    call.state.charged += price;
+    add(call.state.usage, usage);
+    SumKey key{call.account->spec.name, call.model->id,
+               std::string(call.body["user"].as_string().substr(0, 128))};
+    auto& sums = call.state.sums;
+    if (sums.size() >= kSums && !sums.contains(key)) {
+        std::get<2>(key) = "(others)";
+    }
+    Sum& sum = sums[std::move(key)];
+    ++sum.calls;
+    sum.charged += price;
+    add(sum.usage, usage);
 }
 
 const BenchReply* World::fast(std::string_view method, std::string_view path,

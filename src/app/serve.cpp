@@ -224,6 +224,7 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
 
     Service* self = service.get();
     service->loops_ = std::make_unique<net::Loops>(options.workers);
+    std::vector<ledger::Intents*> intents = TRY(service->open_intents(data));
     service->governance_ = TRY(Governance::open(config, service->master_key_, self->needs(data)));
     service->gateway_ = std::make_unique<gateway::Gateway>(
         gateway::Services{.clock = system_clock(),
@@ -234,6 +235,7 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
                           .account = &self->control_->account(),
                           .directory = &self->governance_->directory(),
                           .governor = &self->governance_->governor(),
+                          .intents = std::move(intents),
                           .on_record = &write_request,
                           .sign_in_url = self->sign_in_url()},
         service->loops_->all(), service->control_->context());
@@ -243,6 +245,19 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     });
     service->publish();
     return service;
+}
+
+// Before budgets are read from the ledger: what a killed process left belongs to them.
+Result<std::vector<ledger::Intents*>> Service::open_intents(const std::string& data_dir) {
+    intents_ = TRY(store::open_intents(data_dir, loops_->all().size(), *ledger_, *ledger_));
+    if (intents_.interrupted > 0) {
+        ledger_->flush();
+    }
+    std::vector<ledger::Intents*> each;
+    for (const auto& file : intents_.files) {
+        each.push_back(file.get());
+    }
+    return each;
 }
 
 Governance::Needs Service::needs(const std::string& data_dir) {

@@ -16,6 +16,7 @@
 #include "net/loops.h"
 #include "providers/registry.h"
 #include "routing/plan.h"
+#include "store/intents.h"
 #include "store/sqlite_ledger.h"
 
 namespace belay::app {
@@ -48,6 +49,7 @@ class Service {
         const ServeOptions& options, const Env& env);
     [[nodiscard]] Result<void> decide_address(const ServeOptions& options, const Env& env);
     [[nodiscard]] std::string sign_in_url() const;
+    [[nodiscard]] Result<std::vector<ledger::Intents*>> open_intents(const std::string& data_dir);
     [[nodiscard]] Governance::Needs needs(const std::string& data_dir);
     void publish();  // a snapshot of config_ and what the account's catalogue adds to it
     void on_account(const accounts::AccountView& view);
@@ -69,6 +71,7 @@ class Service {
     std::string stamps_;
 
     std::unique_ptr<store::SqliteLedger> ledger_;
+    store::IntentFiles intents_;
     routing::Health health_;
     providers::Registry providers_;
     gateway::SnapshotStore snapshots_;

@@ -60,7 +60,10 @@ Gateway::Gateway(Services services, const std::vector<net::Loop*>& loops,
                  std::shared_ptr<net::ClientContext> context)
     : services_(std::move(services)) {
     for (net::Loop* loop : loops) {
-        workers_.push_back(std::make_unique<Worker>(*loop, context, services_.directory));
+        const size_t i = workers_.size();
+        ledger::Intents* const intents =
+            i < services_.intents.size() ? services_.intents[i] : nullptr;
+        workers_.push_back(std::make_unique<Worker>(*loop, context, services_.directory, intents));
     }
 }
 

@@ -15,6 +15,7 @@
 #include "gateway/snapshot.h"
 #include "governance/directory.h"
 #include "governance/governor.h"
+#include "ledger/intents.h"
 #include "ledger/ledger.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -34,6 +35,7 @@ struct Services {
     accounts::AccountService* account = nullptr;       // null: no Copilot account in this process
     const governance::Directory* directory = nullptr;  // null: the master key alone
     governance::Governor* governor = nullptr;          // null: nothing is limited
+    std::vector<ledger::Intents*> intents;             // one per loop, or none at all
     // Called on a loop for each finished request; may be empty (a quiet log).
     std::function<void(const ledger::SpendRecord&)> on_record;
     std::string sign_in_url = "http://localhost:4001/github";
@@ -42,12 +44,13 @@ struct Services {
 // What belongs to one loop.
 struct Worker {
     Worker(net::Loop& on, std::shared_ptr<net::ClientContext> context,
-           const governance::Directory* directory)
-        : loop(on), client(on, std::move(context)), callers(directory) {}
+           const governance::Directory* directory, ledger::Intents* own_intents)
+        : loop(on), client(on, std::move(context)), callers(directory), intents(own_intents) {}
     net::Loop& loop;
     net::HttpClient client;
     SnapshotStore::Seen seen;
     Callers callers;
+    ledger::Intents* intents;  // may be null
     // Who was admitted last, and by which head: most requests are handled right after.
     const http::Head* admitted_head = nullptr;
     governance::CallerPtr admitted;

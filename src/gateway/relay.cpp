@@ -634,6 +634,9 @@ Mono Call::first_byte_deadline(const Try& t) {
 }
 
 net::Task<void> Call::exchange(Try& t) {
+    if (worker_.intents != nullptr) {
+        intent_ = worker_.intents->begin(record_, reservation_.held(), attempts_made_, intent_);
+    }
     net::Exchange exchange(worker_.client);
     running_ = &exchange;
     struct Clear {
@@ -1222,6 +1225,9 @@ void Call::finish_record() {
     }
     settle_reservation();
     services_.ledger.append(record_, trace_);
+    if (intent_ != ledger::Intents::kNone) {
+        worker_.intents->end(std::exchange(intent_, ledger::Intents::kNone));
+    }
     if (services_.on_record) {
         services_.on_record(record_);
     }

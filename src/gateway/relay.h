@@ -147,6 +147,7 @@ class Call {
     std::optional<protocols::Api> refused_api_;  // the last one that does not serve its model
     uint64_t refused_generation_ = 0;            // of the credential of the last failed attempt
     int attempts_made_ = 0;
+    uint32_t intent_ = ledger::Intents::kNone;  // the note of this request, while it runs
     Mono attempt_started_{};
 };
 

@@ -17,7 +17,7 @@
 #include "providers/registry.h"
 #include "routing/plan.h"
 #include "store/intents.h"
-#include "store/sqlite_ledger.h"
+#include "store/journaled_ledger.h"
 
 namespace belay::app {
 
@@ -70,7 +70,7 @@ class Service {
     accounts::CataloguePtr catalogue_;
     std::string stamps_;
 
-    std::unique_ptr<store::SqliteLedger> ledger_;
+    std::unique_ptr<store::JournaledLedger> ledger_;
     store::IntentFiles intents_;
     routing::Health health_;
     providers::Registry providers_;

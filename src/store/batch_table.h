@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/batch_facts.h"
+#include "store/ledger_tables.h"
 #include "store/segment.h"
 #include "store/sqlite.h"
 
@@ -15,11 +16,9 @@ namespace belay::store {
 
 class BatchTable {
   public:
-    struct Row {
-        int64_t first_seq = 0;
-        std::string rows;
-        SegmentName mark;  // what of the journal was saved with it
-    };
+    using Row = LedgerTables::Row;
+    using Size = LedgerTables::Size;
+    using Span = LedgerTables::Span;
 
     [[nodiscard]] Result<void> prepare(Database& database);
     // Lets the statements go.
@@ -35,18 +34,8 @@ class BatchTable {
     // Where the next batch begins; 1 for an empty table.
     [[nodiscard]] Result<int64_t> next_seq();
 
-    struct Size {
-        int64_t first_seq = 0;
-        int64_t requests = 0;
-        int64_t bytes = 0;
-    };
     // The newest first.
     [[nodiscard]] Result<std::vector<Size>> newest(int64_t count);
-    struct Span {
-        int64_t first_seq = 0;
-        int64_t requests = 0;
-        int64_t last_ms = 0;
-    };
     // Those that have rows received before `ms`, the oldest first, at most `count`.
     [[nodiscard]] Result<std::vector<Span>> older_than(int64_t ms, int64_t count);
 

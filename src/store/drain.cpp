@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ids.h"
 #include "base/log.h"
 
 namespace belay::store {
@@ -21,19 +22,31 @@ Drain::Drain(LedgerWriter writer, std::unique_ptr<Journal> journal, milliseconds
     : writer_(std::move(writer)),
       journal_(std::move(journal)),
       retry_delay_max_(retry_delay_max),
-      saves_since_merge_(kBusySaves) {  // the last run may have left as many
+      saves_since_merge_(kBusySaves),  // the last run may have left as many
+      memory_name_{quick_random() & ~uint64_t{1}, 0} {
     if (journal_ == nullptr) {
         return;
     }
     for (Segment& segment : journal_->take_recovered()) {
         const uint64_t count = segment.count();
-        batches_.push_back({std::move(segment), {}, count, true});
+        const SegmentName name = segment.name();
+        batches_.push_back({std::move(segment), {}, count, true, name});
     }
     if (!batches_.empty()) {
         log::write(log::Level::info, "ledger.replay",
                    "Records that the last run left in the journal go into the ledger.",
                    {{"rows", count()}});
     }
+}
+
+void Drain::add(Batch batch) {
+    if (batch.segment.exists()) {
+        batch.name = batch.segment.name();
+    } else {
+        ++memory_name_.sequence;
+        batch.name = memory_name_;
+    }
+    batches_.push_back(std::move(batch));
 }
 
 uint64_t Drain::count() const {
@@ -64,7 +77,7 @@ Drain::Done Drain::settle() {
     Done done;
     while (!batches_.empty()) {
         Batch& batch = batches_.front();
-        if (Result<void> saved = writer_.save(batch.rows(), batch.segment.name()); !saved.ok()) {
+        if (Result<void> saved = writer_.save(batch.rows(), batch.name); !saved.ok()) {
             note_failure(saved.error());
             break;
         }

@@ -19,6 +19,7 @@ struct Batch {
     std::string memory;
     uint64_t count = 0;
     bool refused = false;  // once, at least
+    SegmentName name;      // of the segment, or of the rows in memory
 
     [[nodiscard]] std::string_view rows() const {
         return segment.exists() ? segment.rows() : std::string_view(memory);
@@ -31,7 +32,7 @@ class Drain {
     // `journal` may be null.
     Drain(LedgerWriter writer, std::unique_ptr<Journal> journal, milliseconds retry_delay_max);
 
-    void add(Batch batch) { batches_.push_back(std::move(batch)); }
+    void add(Batch batch);
     [[nodiscard]] bool empty() const { return batches_.empty(); }
     // How many rows it holds, and how many bytes of memory those take that no segment has.
     [[nodiscard]] uint64_t count() const;
@@ -70,6 +71,7 @@ class Drain {
     milliseconds retry_delay_max_;
     milliseconds retry_after_{0};
     int64_t saves_since_merge_;
+    SegmentName memory_name_;  // of the last batch that no segment had
 };
 
 }  // namespace belay::store

@@ -133,7 +133,8 @@ Result<void> Journal::scan(SegmentName saved) {
             newest = head.name();
         }
     }
-    id_ = newest.journal != 0 ? newest.journal : quick_random() | 1U;
+    const bool named = newest.journal != 0 && !options_.new_identity;
+    id_ = named ? newest.journal : quick_random() | 1U;
     last_sequence_ =
         saved.journal == id_ ? std::max(newest.sequence, saved.sequence) : newest.sequence;
     slots_.resize(heads.size());

@@ -22,6 +22,8 @@ class Journal {
     struct Options {
         size_t segment_bytes = 1 << 20;
         uint64_t bytes_max = 1u << 30;
+        // Segments of this run have a journal name of their own, whatever the file was named.
+        bool new_identity = false;
     };
 
     // Opens or makes the file. Segments with rows in them wait in take_recovered(), unless they are

@@ -157,7 +157,7 @@ std::vector<ledger::DaySum> sorted(Result<std::vector<ledger::DaySum>> sums) {
     return std::move(*sums);
 }
 
-void compare_pages(SqliteLedger& ledger, MemoryLedger& naive, Random& random, int count) {
+void compare_pages(JournaledLedger& ledger, MemoryLedger& naive, Random& random, int count) {
     const LogFilter filter = random_filter(random, count);
     const Result<ledger::LogPage> page = ledger.find_page(filter);
     const Result<ledger::LogPage> wanted = naive.find_page(filter);
@@ -181,7 +181,7 @@ void compare_pages(SqliteLedger& ledger, MemoryLedger& naive, Random& random, in
     CHECK(all == all_wanted);
 }
 
-void compare(SqliteLedger& ledger, MemoryLedger& naive, Random& random, int count) {
+void compare(JournaledLedger& ledger, MemoryLedger& naive, Random& random, int count) {
     for (int i = 0; i < 60; ++i) {
         CAPTURE(i);
         compare_pages(ledger, naive, random, count);

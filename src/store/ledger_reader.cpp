@@ -1,12 +1,12 @@
 #include "store/ledger_reader.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "store/ledger_errors.h"
 #include "store/log_search.h"
 #include "store/row_codec.h"
-#include "store/schema.h"
 
 namespace belay::store {
 
@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kCandidatesMax = 1000;  // rows looked at for one prefix
 constexpr size_t kCountMax = 1000;
+constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 bool is_hex(std::string_view text) {
     return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -86,36 +87,49 @@ struct LedgerReader::Matches {
 
 // The journal is read before the database: what leaves it in between is found in the database, and
 // what is in both is known by its segment.
-Result<LedgerReader> LedgerReader::open(const std::string& database_path,
-                                        const std::string& journal_path, const std::string& vfs) {
+Result<LedgerReader> LedgerReader::open(const OpenView& open_view,
+                                        const std::string& journal_path) {
     std::vector<JournalRows> newest = read_journal(journal_path);
-    Database database = TRY(Database::open(database_path, Database::Mode::existing, vfs));
-    TRY(check_schema(database));
-    TRY(database.run("PRAGMA mmap_size=4294967296"));
-    TRY(database.run("BEGIN"));  // one moment for the mark and the rows
-    const SegmentName saved = TRY(find_saved_segment(database));
-    std::erase_if(newest, [saved](const JournalRows& rows) {
-        return rows.name.journal == saved.journal && rows.name.sequence <= saved.sequence;
+    std::unique_ptr<LedgerView> view = TRY(open_view());
+    std::map<uint64_t, uint64_t> saved;  // by journal, up to which sequence
+    for (const JournalRows& rows : newest) {
+        if (saved.count(rows.name.journal) == 0) {
+            saved[rows.name.journal] = TRY(view->saved(rows.name.journal)).sequence;
+        }
+    }
+    std::erase_if(newest, [&saved](const JournalRows& rows) {
+        return rows.name.sequence <= saved[rows.name.journal];
     });
     for (JournalRows& rows : newest) {
         if (std::optional<std::string> renewed = renew_rows(rows.rows)) {
             rows.rows = std::move(*renewed);
         }
     }
-    return LedgerReader(std::move(database), std::move(newest));
+    return LedgerReader(std::move(view), std::move(newest));
 }
 
-// The newest first.
+// The newest first. A remote database looks for the key's whole bytes itself and gives the batches
+// that have them, at a key's place or not.
 Result<std::vector<LedgerReader::Place>> LedgerReader::candidates(std::string_view id) {
     const KeyPattern pattern = pattern_of(id);
-    Statement batches =
-        TRY(database_.prepare("SELECT first_seq, id_keys FROM batch ORDER BY first_seq DESC"));
+    std::string sql = "SELECT first_seq, id_keys FROM " + table("batch");
+    if (view_->is_remote()) {
+        std::string hex;
+        for (int shift = 24; shift >= 0 && (pattern.mask >> shift & 0xFFU) == 0xFFU; shift -= 8) {
+            hex += kHexDigits[pattern.value >> (shift + 4) & 0xFU];
+            hex += kHexDigits[pattern.value >> shift & 0xFU];
+        }
+        sql += " WHERE position('\\x" + hex + "'::bytea IN id_keys) > 0";
+    }
+    sql += " ORDER BY first_seq DESC";
+    sql += view_->is_remote() ? " LIMIT " + std::to_string(kCandidatesMax) : "";
+    const auto batches = TRY(view_->ask(sql));
     std::vector<Place> found;
-    while (found.size() < kCandidatesMax && TRY(batches.step())) {
-        const std::string_view keys = batches.blob(1);
+    while (found.size() < kCandidatesMax && TRY(batches->step())) {
+        const std::string_view keys = batches->bytes(1);
         for (size_t i = keys.size() / sizeof(uint32_t); i-- > 0;) {
             if ((read_key(keys, i) & pattern.mask) == pattern.value) {
-                found.push_back({batches.integer(0), i});
+                found.push_back({batches->integer(0), i});
             }
         }
     }
@@ -145,15 +159,20 @@ Result<ledger::Entry> LedgerReader::find(std::string_view id) {
 }
 
 Result<void> LedgerReader::look_in_database(std::string_view id, Matches& matches) {
-    Statement query = TRY(database_.prepare("SELECT rows FROM batch WHERE first_seq = ?1"));
+    const std::string sql = "SELECT rows FROM " + table("batch") + " WHERE first_seq = ?1";
     const std::vector<Place> places = TRY(candidates(id));
+    std::unique_ptr<ViewRows> batch;
+    int64_t batch_seq = 0;
+    std::string_view rows;
     for (const Place& place : places) {
-        query.bind(1, place.first_seq);
-        const bool there = TRY(query.step());
-        if (const auto row = there ? nth_row(query.blob(0), place.index) : std::nullopt) {
+        if (place.first_seq != batch_seq) {
+            batch = TRY(view_->ask(sql, {place.first_seq}));
+            batch_seq = place.first_seq;
+            rows = TRY(batch->step()) ? batch->bytes(0) : std::string_view();
+        }
+        if (const auto row = nth_row(rows, place.index)) {
             matches.look_at(*row, id);
         }
-        query.reset();
         if (matches.exact) {
             break;
         }
@@ -174,20 +193,29 @@ Result<std::vector<ledger::Entry>> LedgerReader::find_last(size_t count) {
     for (auto rows = newest_.rbegin(); rows != newest_.rend(); ++rows) {
         take(rows->rows);
     }
-    Statement query = TRY(database_.prepare("SELECT rows FROM batch ORDER BY first_seq DESC"));
-    while (entries.size() < count && TRY(query.step())) {
-        take(query.blob(0));
+    const std::string sql = "SELECT first_seq, rows FROM " + table("batch") +
+                            " WHERE first_seq < ?1 ORDER BY first_seq DESC LIMIT 8";
+    for (int64_t before = INT64_MAX; entries.size() < count;) {
+        const auto some = TRY(view_->ask(sql, {before}));
+        const int64_t last = before;
+        while (entries.size() < count && TRY(some->step())) {
+            before = some->integer(0);
+            take(some->bytes(1));
+        }
+        if (before == last) {
+            break;
+        }
     }
     return entries;
 }
 
 Result<ledger::LogPage> LedgerReader::find_page(const ledger::LogFilter& filter) {
-    return LogSearch(database_, newest_, filter).find_page();
+    return LogSearch(*view_, newest_, filter).find_page();
 }
 
 Result<void> LedgerReader::for_each(const ledger::LogFilter& filter,
                                     const std::function<bool(const ledger::Entry&)>& take) {
-    return LogSearch(database_, newest_, filter).for_each(take);
+    return LogSearch(*view_, newest_, filter).for_each(take);
 }
 
 }  // namespace belay::store

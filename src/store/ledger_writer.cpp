@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "store/row_codec.h"
-#include "store/schema.h"
 
 namespace belay::store {
 
@@ -37,7 +36,7 @@ struct Run {
     int level = 0;
 
     // The batch before them joins them, if they are not complete without it.
-    bool takes(const BatchTable::Size& batch) {
+    bool takes(const LedgerTables::Size& batch) {
         const int step = level_of(batch.requests);
         if (batch.requests >= kMergedEnough || requests + batch.requests > kMergedMax ||
             bytes + batch.bytes > kMergedBytesMax || (step > level && count >= kFan)) {
@@ -58,96 +57,54 @@ struct Run {
 
 }  // namespace
 
-Result<void> LedgerWriter::connect() {
-    if (database_.is_open()) {
-        return {};
-    }
-    Database database =
-        TRY(Database::open(options_.database_path, Database::Mode::create, options_.vfs));
-    TRY(prepare_schema(database, options_.now_ms));
-    database_ = std::move(database);
-    if (Result<void> prepared = prepare(); !prepared.ok()) {
-        disconnect();
-        return prepared;
-    }
-    return {};
-}
-
-Result<void> LedgerWriter::prepare() {
-    begin_ = TRY(database_.prepare("BEGIN IMMEDIATE"));
-    commit_ = TRY(database_.prepare("COMMIT"));
-    TRY(batches_.prepare(database_));
-    TRY(sums_.prepare(database_));
-    next_seq_ = TRY(batches_.next_seq());
-    saved_ = TRY(find_saved_segment(database_));
-    return {};
-}
-
-// Rolls back what was begun.
-void LedgerWriter::disconnect() {
-    sums_.forget();
-    batches_.forget();
-    begin_ = Statement();
-    commit_ = Statement();
-    database_ = Database();
-}
-
 template <class Work>
-auto LedgerWriter::in_transaction(const Work& work) -> decltype(work()) {
-    TRY(connect());
-    const auto run = [](Statement& statement) -> Result<void> {
-        Result<bool> stepped = statement.step();
-        statement.reset();
-        return stepped.ok() ? Result<void>() : stepped.error();
-    };
-    Result<void> begun = run(begin_);
+auto LedgerWriter::in_transaction(SegmentName from, const Work& work)
+    -> decltype(work(LedgerTables::Begun{})) {
+    TRY(tables_->connect());
+    const Result<LedgerTables::Begun> begun = tables_->begin(from);
     if (!begun.ok()) {
-        disconnect();
+        tables_->disconnect();
         return begun.error();
     }
-    auto done = work();
+    auto done = work(*begun);
     if (!done.ok()) {
-        disconnect();
+        tables_->disconnect();
         return done;
     }
-    if (Result<void> committed = run(commit_); !committed.ok()) {
-        disconnect();
+    if (Result<void> committed = tables_->commit(); !committed.ok()) {
+        tables_->disconnect();
         return committed.error();
     }
     return done;
 }
 
 Result<void> LedgerWriter::save(std::string_view rows, SegmentName from) {
-    TRY(connect());
-    if (from.sequence != 0 && from.journal == saved_.journal && from.sequence <= saved_.sequence) {
-        return {};
-    }
     std::optional<std::string> renewed;
     if (!rollup_.read(rows)) {
         renewed = renew_rows(rows);  // an older Belay left them
         rows = *renewed;
         (void)rollup_.read(rows);
     }
-    const SegmentName upto = from.sequence != 0 ? from : saved_;
     if (rollup_.facts().requests == 0) {
         return {};
     }
-    TRY(in_transaction([&] { return insert(rows, upto); }));
-    next_seq_ += rollup_.facts().requests;
-    saved_ = upto;
-    return {};
+    return in_transaction(from, [&](const LedgerTables::Begun& begun) -> Result<void> {
+        if (begun.saved) {
+            return {};
+        }
+        TRY(tables_->append(begun.next_seq, rollup_.facts(), rows));
+        return tables_->add_sums(rollup_.sums());
+    });
 }
 
-Result<void> LedgerWriter::insert(std::string_view rows, SegmentName upto) {
-    TRY(batches_.insert(next_seq_, rollup_.facts(), rows, upto));
-    return sums_.add(rollup_.sums());
+Result<bool> LedgerWriter::merge_some(int64_t count) {
+    return in_transaction({}, [&](const LedgerTables::Begun&) { return merge_among(count); });
 }
 
 // Runs of batches that are no larger than the step they have reached, from the newest back.
-Result<bool> LedgerWriter::merge_some(int64_t limit) {
-    TRY(connect());
+Result<bool> LedgerWriter::merge_among(int64_t count) {
     Run run;
-    for (const BatchTable::Size& batch : TRY(batches_.newest(limit))) {
+    for (const LedgerTables::Size& batch : TRY(tables_->newest(count))) {
         if (run.takes(batch)) {
             continue;
         }
@@ -160,7 +117,7 @@ Result<bool> LedgerWriter::merge_some(int64_t limit) {
     if (!run.is_worth_it()) {
         return false;
     }
-    TRY(in_transaction([&] { return merge(run.first, run.last); }));
+    TRY(merge(run.first, run.last));
     return true;
 }
 
@@ -170,44 +127,44 @@ Result<void> LedgerWriter::merge(int64_t first, int64_t last) {
     std::string rows;
     SegmentName mark;
     for (int64_t after = first - 1; after < last;) {
-        const std::optional<BatchTable::Row> batch = TRY(batches_.next(after));
+        const std::optional<LedgerTables::Row> batch = TRY(tables_->next(after));
         if (!batch) {
             break;
         }
         after = batch->first_seq;
-        facts.absorb(TRY(batches_.facts_of(batch->first_seq)));
+        facts.absorb(TRY(tables_->facts_of(batch->first_seq)));
         rows += batch->rows;
         mark = batch->mark;
     }
-    TRY(batches_.remove(first, last));
-    next_seq_ = std::max(next_seq_, last + 1);
-    return batches_.insert(first, facts, rows, mark);
+    TRY(tables_->remove(first, last));
+    return tables_->insert(first, facts, rows, mark);
 }
 
 Result<uint64_t> LedgerWriter::drop_some(int64_t ms) {
-    TRY(connect());
-    const std::vector<BatchTable::Span> old = TRY(batches_.older_than(ms, kDropMax));
+    return in_transaction({}, [&](const LedgerTables::Begun&) { return drop_among(ms); });
+}
+
+Result<uint64_t> LedgerWriter::drop_among(int64_t ms) {
+    const std::vector<LedgerTables::Span> old = TRY(tables_->older_than(ms, kDropMax));
     if (old.empty()) {
         return uint64_t{0};
     }
-    return in_transaction([&]() -> Result<uint64_t> {
-        const int64_t newest = TRY(batches_.newest(1)).front().first_seq;
-        uint64_t dropped = 0;
-        for (const BatchTable::Span& batch : old) {
-            if (batch.last_ms < ms && batch.first_seq != newest) {
-                TRY(batches_.remove(batch.first_seq, batch.first_seq));
-                dropped += static_cast<uint64_t>(batch.requests);
-            } else {
-                dropped += TRY(drop_rows(batch, ms));
-            }
+    const int64_t newest = TRY(tables_->newest(1)).front().first_seq;
+    uint64_t dropped = 0;
+    for (const LedgerTables::Span& batch : old) {
+        if (batch.last_ms < ms && batch.first_seq != newest) {
+            TRY(tables_->remove(batch.first_seq, batch.first_seq));
+            dropped += static_cast<uint64_t>(batch.requests);
+        } else {
+            dropped += TRY(drop_rows(batch, ms));
         }
-        return dropped;
-    });
+    }
+    return dropped;
 }
 
 // The newest batch stays, be it empty: its mark says what of the journal is saved.
-Result<uint64_t> LedgerWriter::drop_rows(const BatchTable::Span& batch, int64_t ms) {
-    const std::optional<BatchTable::Row> old = TRY(batches_.next(batch.first_seq - 1));
+Result<uint64_t> LedgerWriter::drop_rows(const LedgerTables::Span& batch, int64_t ms) {
+    const std::optional<LedgerTables::Row> old = TRY(tables_->next(batch.first_seq - 1));
     std::string kept;
     RowWriter writer;
     for (RowReader reader(old->rows); const auto row = reader.next();) {
@@ -218,8 +175,8 @@ Result<uint64_t> LedgerWriter::drop_rows(const BatchTable::Span& batch, int64_t 
     }
     Rollup rest;
     (void)rest.read(kept);
-    TRY(batches_.remove(batch.first_seq, batch.first_seq));
-    TRY(batches_.insert(batch.first_seq, rest.facts(), kept, old->mark));
+    TRY(tables_->remove(batch.first_seq, batch.first_seq));
+    TRY(tables_->insert(batch.first_seq, rest.facts(), kept, old->mark));
     return static_cast<uint64_t>(batch.requests - rest.facts().requests);
 }
 

@@ -1,39 +1,29 @@
 #pragma once
-// The writing side of the ledger's database: one connection and its prepared statements. Belongs to
-// one thread. Each save is one transaction of the rows, their summary and the sums they add to.
-// After a failed one the connection is closed and opened anew before the next: a descriptor that
-// once failed to sync is not trusted again.
+// The writing side of the ledger, whatever its database. Belongs to one thread. Each save is one
+// transaction of the rows, their summary and the sums they add to. After a failed one the
+// connection is made anew before the next.
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
-#include "store/batch_table.h"
+#include "store/ledger_tables.h"
 #include "store/rollup.h"
 #include "store/segment.h"
-#include "store/sqlite.h"
-#include "store/sums.h"
 
 namespace belay::store {
 
 class LedgerWriter {
   public:
-    struct Options {
-        std::string database_path;
-        std::string vfs;
-        int64_t now_ms = 0;  // for the migration's row
-    };
+    explicit LedgerWriter(std::unique_ptr<LedgerTables> tables) : tables_(std::move(tables)) {}
 
-    explicit LedgerWriter(Options options) : options_(std::move(options)) {}
-
-    // Opens the database and prepares its tables, unless it is open.
-    [[nodiscard]] Result<void> connect();
-    // Commits rows (as RowWriter wrote them), all or none. Rows of a journal's segment are noted
-    // with it: a segment that is saved already, though its commit seemed to fail, is not saved
-    // again. Segments of one journal come in the order of their sequence.
+    [[nodiscard]] Result<void> connect() { return tables_->connect(); }
+    // Commits rows (as RowWriter wrote them), all or none. They are noted with their segment: one
+    // that is saved already, though its commit seemed to fail, is not saved again. Segments of one
+    // journal come in the order of their sequence; a name without a sequence is not noted.
     [[nodiscard]] Result<void> save(std::string_view rows, SegmentName from = {});
-    // The last segment in the database, known once connect() was well.
-    [[nodiscard]] SegmentName saved() const { return saved_; }
+    [[nodiscard]] SegmentName saved() const { return tables_->saved(); }
 
     // Makes one batch of neighbouring small ones, if enough of them have gathered among the newest
     // `count`. True: there may be more to do.
@@ -42,23 +32,16 @@ class LedgerWriter {
     [[nodiscard]] Result<uint64_t> drop_some(int64_t ms);
 
   private:
-    [[nodiscard]] Result<void> prepare();
     template <class Work>
-    [[nodiscard]] auto in_transaction(const Work& work) -> decltype(work());
-    [[nodiscard]] Result<void> insert(std::string_view rows, SegmentName upto);
+    [[nodiscard]] auto in_transaction(SegmentName from, const Work& work)
+        -> decltype(work(LedgerTables::Begun{}));
+    [[nodiscard]] Result<bool> merge_among(int64_t count);
     [[nodiscard]] Result<void> merge(int64_t first, int64_t last);
-    [[nodiscard]] Result<uint64_t> drop_rows(const BatchTable::Span& batch, int64_t ms);
-    void disconnect();
+    [[nodiscard]] Result<uint64_t> drop_among(int64_t ms);
+    [[nodiscard]] Result<uint64_t> drop_rows(const LedgerTables::Span& batch, int64_t ms);
 
-    Options options_;
+    std::unique_ptr<LedgerTables> tables_;
     Rollup rollup_;  // of the batch at hand
-    int64_t next_seq_ = 1;
-    SegmentName saved_;
-    Database database_;
-    Statement begin_;
-    Statement commit_;
-    BatchTable batches_;
-    SumsWriter sums_;
 };
 
 }  // namespace belay::store

@@ -4,10 +4,16 @@
 
 #include <doctest/doctest.h>
 
+#include "store/sqlite_tables.h"
 #include "store/test_support.h"
 
 namespace belay::store {
 namespace {
+
+LedgerWriter open_writer(const TempDir& dir) {
+    return LedgerWriter(
+        std::make_unique<SqliteTables>(SqliteTables::Options{dir.file("db"), {}, 0}));
+}
 
 std::string rows_of(const std::string& id) {
     std::string rows;
@@ -27,7 +33,7 @@ int64_t count_requests(const TempDir& dir) {
 TEST_CASE("a segment is saved once") {
     const TempDir dir;
     for (int run = 0; run < 2; ++run) {
-        LedgerWriter writer({dir.file("db"), {}, 0});
+        LedgerWriter writer = open_writer(dir);
         REQUIRE(writer.connect().ok());
         for (const uint64_t sequence : {3U, 4U, 4U, 3U}) {
             REQUIRE(writer.save(rows_of("id"), {7, sequence}).ok());
@@ -41,15 +47,15 @@ TEST_CASE("a segment is saved once") {
 // journal of another name begins anew.
 TEST_CASE("rows of memory leave the mark") {
     const TempDir dir;
-    LedgerWriter writer({dir.file("db"), {}, 0});
+    LedgerWriter writer = open_writer(dir);
     REQUIRE(writer.save(rows_of("a"), {7, 9}).ok());
     REQUIRE(writer.save(rows_of("b")).ok());
     REQUIRE(writer.save(rows_of("a"), {7, 9}).ok());
     CHECK(count_requests(dir) == 2);
-    LedgerWriter again({dir.file("db"), {}, 0});
+    LedgerWriter again = open_writer(dir);
     REQUIRE(again.connect().ok());
     CHECK(again.saved() == SegmentName{7, 9});
-    REQUIRE(again.save(rows_of("c"), {8, 1}).ok());
+    REQUIRE(again.save(rows_of("c"), {9, 1}).ok());
     CHECK(count_requests(dir) == 3);
 }
 

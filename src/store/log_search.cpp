@@ -116,7 +116,8 @@ LogSearch::Needs LogSearch::needs() const {
 Result<void> LogSearch::find_heads() {
     note_conditions();
     TRY(find_models());
-    std::string sql = "SELECT batch.first_seq,first_ms,last_ms,requests,";
+    const std::string batch = std::string(view_.prefix()) + "batch";
+    std::string sql = "SELECT " + batch + ".first_seq,first_ms,last_ms,requests,";
     const bool wants_ranges =
         filter_.min_cost || filter_.max_cost || (filter_.sort != Sort::start && !is_by_model());
     sql += wants_ranges ? "cost_min,cost_max,tokens_min,tokens_max,total_us_min,total_us_max,"
@@ -125,16 +126,16 @@ Result<void> LogSearch::find_heads() {
     sql += is_by_model() || needs() == Needs::common ? "common," : "NULL,";
     sql += wants_varied() ? "varied," : "NULL,";
     sql += needs() == Needs::mixes ? "mixes," : "NULL,";
-    sql += filter_.request_id.empty() ? "NULL FROM batch" : "id_keys FROM batch";
+    sql += (filter_.request_id.empty() ? "NULL FROM " : "id_keys FROM ") + batch;
     if (wants_ranges || is_by_model() || needs() != Needs::nothing || wants_varied()) {
-        sql += " CROSS JOIN batch_summary USING(first_seq)";
+        // SQLite joins in the order written when told so; otherwise it begins with the summaries.
+        sql += (view_.is_remote() ? " JOIN " : " CROSS JOIN ") + batch + "_summary ON " + batch +
+               "_summary.first_seq = " + batch + ".first_seq";
     }
-    sql += " WHERE last_ms >= ? AND first_ms < ? AND requests > 0";
-    Statement query = TRY(database_.prepare(sql));
-    query.bind(1, filter_.from_ms);
-    query.bind(2, filter_.until_ms);
-    while (TRY(query.step())) {
-        take_head(query);
+    sql += " WHERE last_ms >= ?1 AND first_ms < ?2 AND requests > 0";
+    const auto batches = TRY(view_.ask(sql, {filter_.from_ms, filter_.until_ms}));
+    while (TRY(batches->step())) {
+        take_head(*batches);
     }
     // Nothing is known of rows that are not in the database; they come first.
     int64_t seq = INT64_MAX / 2;
@@ -155,9 +156,10 @@ Result<void> LogSearch::find_models() {
     if (!is_by_model()) {
         return {};
     }
-    Statement query = TRY(database_.prepare("SELECT DISTINCT model FROM series WHERE kind = 0"));
-    while (TRY(query.step())) {
-        models_.emplace_back(query.text(0));
+    const auto models = TRY(view_.ask("SELECT DISTINCT model FROM " + std::string(view_.prefix()) +
+                                      "series WHERE kind = 0"));
+    while (TRY(models->step())) {
+        models_.emplace_back(models->bytes(0));
     }
     std::sort(models_.begin(), models_.end(),
               [this](const std::string& left, const std::string& right) {
@@ -166,7 +168,7 @@ Result<void> LogSearch::find_models() {
     return {};
 }
 
-void LogSearch::take_head(const Statement& row) {
+void LogSearch::take_head(const ViewRows& row) {
     Head head;
     head.first_seq = row.integer(Column::first_seq);
     head.exact = judge(row, head);
@@ -176,7 +178,7 @@ void LogSearch::take_head(const Statement& row) {
     head.values = values_of(row);
     if (is_by_model()) {
         // The empty name is in no summary; a batch that has others may have it too.
-        const std::string_view summary = row.blob(Column::common);
+        const std::string_view summary = row.bytes(Column::common);
         const auto best =
             std::find_if(models_.begin(), models_.end(), [summary](const std::string& model) {
                 return model.empty() || count_in(summary, hash_of(Field::model, model)) != 0;
@@ -186,7 +188,7 @@ void LogSearch::take_head(const Statement& row) {
     heads_.push_back(std::move(head));
 }
 
-bool LogSearch::judge(const Statement& row, Head& head) const {
+bool LogSearch::judge(const ViewRows& row, Head& head) const {
     const auto all = static_cast<uint64_t>(row.integer(Column::requests));
     size_t partial = row.integer(Column::first_ms) < filter_.from_ms ||
                              row.integer(Column::last_ms) >= filter_.until_ms
@@ -197,15 +199,15 @@ bool LogSearch::judge(const Statement& row, Head& head) const {
         head.matches_max = std::min(head.matches_max, count);
         partial += count == all && counted ? 0 : counted ? 1 : 2;
     };
-    const std::string_view varied = row.blob(Column::varied);
+    const std::string_view varied = row.bytes(Column::varied);
     for (const Condition& condition : conditions_) {
         if (is_varied(condition.field)) {
             narrow(count_in(varied, condition.hash), true);
         }
     }
     if (needs() != Needs::nothing) {
-        narrow(needs() == Needs::mixes ? count_mixes(row.blob(Column::mixes))
-                                       : count_common(row.blob(Column::common), all),
+        narrow(needs() == Needs::mixes ? count_mixes(row.bytes(Column::mixes))
+                                       : count_common(row.bytes(Column::common), all),
                filter_.error_message.empty());
     }
     const Range cost{row.integer(Column::ranges), row.integer(Column::ranges + 1)};
@@ -216,7 +218,7 @@ bool LogSearch::judge(const Statement& row, Head& head) const {
         narrow(cost.low > filter_.max_cost->value ? 0 : all, false);
     }
     if (!filter_.request_id.empty()) {
-        narrow(count_keys(row.blob(Column::keys), filter_.request_id), false);
+        narrow(count_keys(row.bytes(Column::keys), filter_.request_id), false);
     }
     return partial <= 1;
 }
@@ -269,7 +271,7 @@ uint64_t LogSearch::count_common(std::string_view common, uint64_t all) const {
     return count + (wanted[0] ? all - others : 0);
 }
 
-Range LogSearch::values_of(const Statement& row) const {
+Range LogSearch::values_of(const ViewRows& row) const {
     if (filter_.sort == Sort::start || is_by_model()) {
         return {row.integer(Column::first_ms), row.integer(Column::last_ms)};
     }
@@ -423,9 +425,10 @@ Result<std::string_view> LogSearch::rows_of(const Head& head) {
     if (head.rows != nullptr) {
         return std::string_view(*head.rows);
     }
-    read_rows_ = TRY(database_.prepare("SELECT rows FROM batch WHERE first_seq = ?"));
-    read_rows_.bind(1, head.first_seq);
-    return TRY(read_rows_.step()) ? read_rows_.blob(0) : std::string_view();
+    read_rows_ = TRY(
+        view_.ask("SELECT rows FROM " + std::string(view_.prefix()) + "batch WHERE first_seq = ?1",
+                  {head.first_seq}));
+    return TRY(read_rows_->step()) ? read_rows_->bytes(0) : std::string_view();
 }
 
 bool LogSearch::is_by_model() const { return filter_.sort == Sort::model; }

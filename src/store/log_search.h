@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,8 +15,8 @@
 #include "ledger/query.h"
 #include "store/batch_facts.h"
 #include "store/journal.h"
+#include "store/ledger_view.h"
 #include "store/row_codec.h"
-#include "store/sqlite.h"
 
 namespace belay::store {
 
@@ -46,9 +47,9 @@ class RowMatcher {
 class LogSearch {
   public:
     // All arguments outlive the search. `newest`: rows that the database does not have yet.
-    LogSearch(Database& database, const std::vector<JournalRows>& newest,
+    LogSearch(LedgerView& view, const std::vector<JournalRows>& newest,
               const ledger::LogFilter& filter)
-        : database_(database), newest_(newest), filter_(filter), matcher_(filter) {}
+        : view_(view), newest_(newest), filter_(filter), matcher_(filter) {}
 
     [[nodiscard]] Result<ledger::LogPage> find_page();
     [[nodiscard]] Result<void> for_each(const std::function<bool(const ledger::Entry&)>& take);
@@ -79,16 +80,16 @@ class LogSearch {
 
     [[nodiscard]] Result<void> find_heads();
     [[nodiscard]] Result<void> find_models();
-    void take_head(const Statement& row);
+    void take_head(const ViewRows& row);
     void note_conditions();
     [[nodiscard]] Needs needs() const;
     [[nodiscard]] bool wants_varied() const;
     // How many rows of a batch match at most; false: fewer than that may.
-    [[nodiscard]] bool judge(const Statement& row, Head& head) const;
+    [[nodiscard]] bool judge(const ViewRows& row, Head& head) const;
     [[nodiscard]] std::array<bool, kStatuses> statuses() const;
     [[nodiscard]] uint64_t count_mixes(std::string_view text) const;
     [[nodiscard]] uint64_t count_common(std::string_view common, uint64_t all) const;
-    [[nodiscard]] Range values_of(const Statement& row) const;
+    [[nodiscard]] Range values_of(const ViewRows& row) const;
 
     [[nodiscard]] uint64_t pass_over(uint64_t skip);
     [[nodiscard]] Result<void> collect(uint64_t wanted);
@@ -106,7 +107,7 @@ class LogSearch {
     [[nodiscard]] bool goes_before(const Head& left, const Head& right) const;
     [[nodiscard]] bool cannot_beat(const Head& head, const Hit& worst) const;
 
-    Database& database_;
+    LedgerView& view_;
     const std::vector<JournalRows>& newest_;
     const ledger::LogFilter& filter_;
     RowMatcher matcher_;
@@ -114,7 +115,7 @@ class LogSearch {
     std::vector<std::string> models_;  // known ones, the best first
     std::vector<Head> heads_;
     std::vector<Hit> hits_;  // a heap with the worst on top
-    Statement read_rows_;
+    std::unique_ptr<ViewRows> read_rows_;
 };
 
 }  // namespace belay::store

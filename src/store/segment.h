@@ -19,11 +19,14 @@
 namespace belay::store {
 
 // Which segment of which journal: a journal numbers its segments in the order they are begun, and
-// never twice the same. sequence 0 = none.
+// never twice the same. sequence 0 = none. Rows that only memory holds have names as well, of a
+// journal of their process alone, whose last bit is 0: nobody asks for them after its end.
 struct SegmentName {
     uint64_t journal = 0;
     uint64_t sequence = 0;
     bool operator==(const SegmentName&) const = default;
+    // It stands in a file, and may be brought again by a later process.
+    [[nodiscard]] bool is_kept() const { return sequence != 0 && (journal & 1U) != 0; }
 };
 
 struct SegmentHead {

@@ -1,130 +1,28 @@
 #pragma once
-// The Ledger of one machine: SQLite, fed from a journal by one thread in group commits. append()
-// writes the row into a mapped file under a short lock and returns: from then on the record
-// survives the death of the process, and no system call was made for it (but in a burst that fills
-// segments faster than the writer saves them). The writer commits what has gathered a few times a
-// second and frees the journal's segment; the database notes with each commit which segment it was,
-// so that each record comes into it exactly once. Reading opens a connection of its own each time,
-// so an idle gateway keeps no cache for it, and looks at the journal too.
+// The ledger of one machine: SQLite in the data folder, fed from the journal. Reading opens a
+// connection of its own each time, so an idle gateway keeps no cache for it.
 //
-// When the database refuses (disk full, I/O error, locked by a stranger) records wait in the
-// journal, which grows up to a bound. When it cannot grow they wait in memory up to another; only
-// beyond that is a record dropped, counted and told.
-//
-// What a kill can lose: what waits in memory because the journal has no room, and nothing else.
 // What a power cut can lose: records since the last checkpoint.
-#include <condition_variable>
-#include <deque>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
-#include <thread>
+#include <string_view>
+#include <vector>
 
-#include "base/clock.h"
-#include "ledger/ledger.h"
-#include "ledger/query.h"
-#include "store/data_dir.h"
-#include "store/drain.h"
-#include "store/ledger_reader.h"
-#include "store/row_codec.h"
+#include "store/journaled_ledger.h"
 
 namespace belay::store {
 
-struct SqliteOptions {
-    milliseconds commit_delay{100};       // how long the first row of a batch waits for others
-    milliseconds merge_delay{1'000};      // how long nobody calls before batches are joined
-    milliseconds memory_delay{4};         // the same for a row that the journal had no room for
-    size_t memory_bytes_max = 32u << 20;  // rows waiting in memory
-    Journal::Options journal;
-    milliseconds retry_delay_max{5'000};  // between attempts while the database refuses
-    std::string vfs;                      // SQLite file system; tests put faults in it
+struct SqliteOptions : LedgerOptions {
+    std::string vfs;  // SQLite file system; tests put faults in it
 };
 
-class SqliteLedger final : public ledger::Ledger, public ledger::Queries {
-  public:
+struct SqliteLedger {
     static constexpr std::string_view kDatabaseName = "ledger.db";
-    static constexpr std::string_view kJournalName = "ledger.journal";
 
     // Opens (or makes, or migrates) the ledger in `dir`, which it keeps locked. A database that is
     // damaged is set aside under another name, told in the log, and a new one is begun.
-    [[nodiscard]] static Result<std::unique_ptr<SqliteLedger>> open(DataDir dir,
-                                                                    SqliteOptions options = {});
-    // Saves what is waiting, then closes.
-    ~SqliteLedger() override;
-    SqliteLedger(const SqliteLedger&) = delete;
-    SqliteLedger& operator=(const SqliteLedger&) = delete;
-
-    void append(const ledger::SpendRecord& record, const ledger::Trace& trace) noexcept override;
-    void flush() override;
-    [[nodiscard]] Result<ledger::Entry> find(std::string_view id) override;
-    [[nodiscard]] Result<std::vector<ledger::Entry>> find_last(size_t count) override;
-    [[nodiscard]] ledger::Stats stats() const override;
-
-    [[nodiscard]] Result<ledger::LogPage> find_page(const ledger::LogFilter& filter) override;
-    [[nodiscard]] Result<std::vector<ledger::DaySum>> day_sums(
-        const ledger::DayFilter& filter) override;
-    [[nodiscard]] Result<std::vector<ledger::ScopeSum>> scope_sums() override;
-    [[nodiscard]] Result<std::vector<TagSum>> tag_sums(const std::string& from,
-                                                       const std::string& until) override;
-    [[nodiscard]] Result<uint64_t> drop_before(int64_t ms) override;
-    [[nodiscard]] Result<void> for_each(
-        const ledger::LogFilter& filter,
-        const std::function<bool(const ledger::Entry&)>& take) override;
-
-  private:
-    SqliteLedger(DataDir dir, SqliteOptions options, Drain drain);
-
-    // Under mutex_. Where append() writes; true: the writer must be woken.
-    [[nodiscard]] bool put(const ledger::SpendRecord& record, const ledger::Trace& trace);
-    [[nodiscard]] bool put_in_journal(const ledger::SpendRecord& record,
-                                      const ledger::Trace& trace);
-    [[nodiscard]] bool put_in_memory(const ledger::SpendRecord& record, const ledger::Trace& trace);
-    void seal_segment();
-    void seal_memory();
-
-    // The writer thread.
-    void run();
-    void wait(std::unique_lock<std::mutex>& lock);
-    void attempt(std::unique_lock<std::mutex>& lock);
-    void settle(std::unique_lock<std::mutex>& lock);
-    void provide_segments(std::unique_lock<std::mutex>& lock);
-    void merge(std::unique_lock<std::mutex>& lock);
-    void drop(std::unique_lock<std::mutex>& lock);
-    [[nodiscard]] Result<LedgerReader> read();
-    void tell_lost();
-
-    DataDir dir_;
-    SqliteOptions options_;
-    Drain drain_;  // used by thread_ alone after open()
-
-    mutable std::mutex mutex_;
-    std::condition_variable wake_;     // the writer waits here
-    std::condition_variable settled_;  // flush() waits here
-    // Rows stand in this order: sealed_, segment_, memory_. While memory_ has some, segment_ is
-    // not written to. Both are written with encoder_, one after the other.
-    std::deque<Batch> sealed_;
-    Segment segment_;
-    Segment spare_;
-    std::string memory_;
-    uint64_t memory_count_ = 0;
-    RowWriter encoder_;
-    uint64_t newest_sequence_ = 0;  // of segment_ and spare_
-    size_t held_bytes_ = 0;         // in memory, with the writer
-    uint64_t accepted_count_;       // by append(), or left by an earlier process
-    uint64_t attempts_begun_ = 0;
-    uint64_t attempts_done_ = 0;
-    uint64_t attempt_asked_ = 0;   // by flush()
-    bool segment_wanted_ = false;  // append() has begun the spare one
-    bool journal_full_ = false;    // append() need not ask it
-    bool stopping_ = false;
-    // drop_before() asks, the writer does it between its commits.
-    std::optional<int64_t> drop_before_ms_;
-    std::optional<Result<uint64_t>> dropped_;
-    std::mutex drop_mutex_;  // one at a time
-    ledger::Stats stats_;
-    std::thread thread_;
+    [[nodiscard]] static Result<std::unique_ptr<JournaledLedger>> open(DataDir dir,
+                                                                       SqliteOptions options = {});
 };
 
 // Reads the ledger in `dir` beside a running gateway, without its lock: `belay explain`.

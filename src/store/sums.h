@@ -7,7 +7,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "ledger/query.h"
 #include "store/rollup.h"
 #include "store/sqlite.h"
 
@@ -31,12 +30,5 @@ class SumsWriter {
     int64_t next_id_ = 1;
     std::unordered_map<std::string, int64_t> ids_;  // of series used of late, by kind and name
 };
-
-[[nodiscard]] Result<std::vector<ledger::DaySum>> read_day_sums(Database& database,
-                                                                const ledger::DayFilter& filter);
-[[nodiscard]] Result<std::vector<ledger::ScopeSum>> read_scope_sums(Database& database);
-[[nodiscard]] Result<std::vector<ledger::Queries::TagSum>> read_tag_sums(Database& database,
-                                                                         const std::string& from,
-                                                                         const std::string& until);
 
 }  // namespace belay::store

@@ -123,7 +123,7 @@ void Drain::note_failure(const Error& error) {
         log::write(log::Level::error, "ledger.failing",
                    "The ledger cannot be written: " + error.message +
                        ". Records are kept aside until it can.",
-                   {{"code", error.code}});
+                   {{"code", error.code}, {"reason", error.detail}});
         retry_after_ = std::min(kFirstRetry, retry_delay_max_);
         return;
     }

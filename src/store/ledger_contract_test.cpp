@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "store/memory_ledger.h"
+#include "store/postgres_server.h"
 #include "store/sqlite_ledger.h"
 #include "store/test_support.h"
 
@@ -26,6 +27,10 @@ struct Driver {
 const Driver kDrivers[] = {
     {"memory", [](const TempDir&) { return std::make_unique<MemoryLedger>(); }},
     {"sqlite", [](const TempDir& dir) { return open_ledger(dir); }},
+    {"postgres",
+     [](const TempDir& dir) {
+         return open_postgres_ledger(dir, PostgresServer::shared().fresh_url());
+     }},
 };
 
 void for_each_driver(const std::function<void(ledger::Ledger&)>& check) {

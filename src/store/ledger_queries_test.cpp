@@ -1,12 +1,14 @@
-// What is asked of the ledger afterwards: SQLite's answers are those of a naive look at every
+// What is asked of the ledger afterwards: a database's answers are those of a naive look at every
 // record (MemoryLedger), whatever was asked, however the batches lie.
 #include <doctest/doctest.h>
 #include <thread>
 
 #include <algorithm>
+#include <functional>
 #include <random>
 
 #include "store/memory_ledger.h"
+#include "store/postgres_server.h"
 #include "store/sqlite.h"
 #include "store/sqlite_ledger.h"
 #include "store/test_support.h"
@@ -200,14 +202,13 @@ void compare(JournaledLedger& ledger, MemoryLedger& naive, Random& random, int c
 
 // Guarantee: with batches of every size, merged or not, with rows still in the journal, before and
 // after old records are dropped, every answer is that of the naive look.
-TEST_CASE("queries answer as a look at every record does") {
-    for (unsigned seed = 1; seed <= 6; ++seed) {
+void compare_drivers(const std::function<std::unique_ptr<JournaledLedger>(const TempDir&)>& open,
+                     unsigned seeds) {
+    for (unsigned seed = 1; seed <= seeds; ++seed) {
         CAPTURE(seed);
         Random random(seed);
         const TempDir dir;
-        SqliteOptions options;
-        options.commit_delay = milliseconds(3'600'000);
-        const auto ledger = open_ledger(dir, options);
+        const auto ledger = open(dir);
         MemoryLedger naive(1'000'000);
         const int count = 300 << (seed % 4);
         const unsigned flush_odds = seed % 2 == 0 ? 40 : 5;
@@ -227,6 +228,22 @@ TEST_CASE("queries answer as a look at every record does") {
         CHECK(*dropped != 0);
         compare(*ledger, naive, random, count);
     }
+}
+
+TEST_CASE("queries answer as a look at every record does: SQLite") {
+    SqliteOptions options;
+    options.commit_delay = milliseconds(3'600'000);
+    compare_drivers([&options](const TempDir& dir) { return open_ledger(dir, options); }, 6);
+}
+
+TEST_CASE("queries answer as a look at every record does: PostgreSQL") {
+    PostgresLedgerOptions options;
+    options.commit_delay = milliseconds(3'600'000);
+    compare_drivers(
+        [&options](const TempDir& dir) {
+            return open_postgres_ledger(dir, PostgresServer::shared().fresh_url(), options);
+        },
+        3);
 }
 
 // Guarantee: small batches become large ones, and nothing else changes: the order, the marks.

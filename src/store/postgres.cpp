@@ -79,6 +79,18 @@ int64_t PgResult::integer(int row, int column) const {
     return number;
 }
 
+int64_t PgResult::number(int row, int column) const {
+    const std::string_view bytes = text(row, column);
+    if (bytes.empty()) {
+        return 0;
+    }
+    uint64_t number = (static_cast<unsigned char>(bytes.front()) & 0x80U) != 0 ? ~uint64_t{0} : 0;
+    for (const char byte : bytes) {
+        number = number << 8U | static_cast<unsigned char>(byte);
+    }
+    return static_cast<int64_t>(number);
+}
+
 Result<PgConnection> PgConnection::open(const PostgresUrl& url, seconds timeout) {
     const Libpq& pq = *TRY(Libpq::load());
     PgConnection connection(pq, connect(pq, url, std::to_string(timeout.count())));
@@ -114,6 +126,28 @@ Result<PgResult> PgConnection::query(const char* sql, const std::vector<std::str
         TRY(finish(pq_->PQsendQueryParams(connection_.get(), sql, static_cast<int>(values.size()),
                                           nullptr, values.data(), nullptr, nullptr, 0),
                    deadline));
+    return std::move(results.back());
+}
+
+Result<PgResult> PgConnection::query_binary(const std::string& sql,
+                                            const std::vector<PgParameter>& parameters,
+                                            Mono deadline) {
+    constexpr Oid kBytea = 17;
+    std::vector<const char*> values;
+    std::vector<Oid> types;
+    std::vector<int> lengths;
+    std::vector<int> formats;
+    for (const PgParameter& parameter : parameters) {
+        // An empty view may have no address, which would be NULL.
+        values.push_back(parameter.bytes.data() != nullptr ? parameter.bytes.data() : "");
+        types.push_back(parameter.is_binary ? kBytea : 0);
+        lengths.push_back(static_cast<int>(parameter.bytes.size()));
+        formats.push_back(parameter.is_binary ? 1 : 0);
+    }
+    std::vector<PgResult> results = TRY(finish(
+        pq_->PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()),
+                               types.data(), values.data(), lengths.data(), formats.data(), 1),
+        deadline));
     return std::move(results.back());
 }
 

@@ -27,10 +27,28 @@ class PgResult {
     [[nodiscard]] bool is_null(int row, int column) const;
     [[nodiscard]] std::string_view text(int row, int column) const;
     [[nodiscard]] int64_t integer(int row, int column) const;  // 0 when it is none
+    // The same of a binary answer: smallint, integer, bigint.
+    [[nodiscard]] int64_t number(int row, int column) const;
 
   private:
     const Libpq* pq_;
     std::unique_ptr<PGresult, void (*)(PGresult*)> result_;
+};
+
+// A parameter of a statement. Text ends with a NUL behind its bytes, as std::string's does.
+struct PgParameter {
+    std::string_view bytes;
+    bool is_binary = false;  // a bytea
+    PgParameter(const std::string& text) : bytes(text) {}
+    static PgParameter binary(std::string_view bytes) {
+        PgParameter parameter;
+        parameter.bytes = bytes;
+        parameter.is_binary = true;
+        return parameter;
+    }
+
+  private:
+    PgParameter() = default;
 };
 
 class PgConnection {
@@ -45,6 +63,11 @@ class PgConnection {
     // One statement with $1, $2, ... as text.
     [[nodiscard]] Result<PgResult> query(const char* sql,
                                          const std::vector<std::string>& parameters, Mono deadline);
+
+    // The same with an answer in PostgreSQL's binary formats: for PgResult::number() and bytes.
+    [[nodiscard]] Result<PgResult> query_binary(const std::string& sql,
+                                                const std::vector<PgParameter>& parameters,
+                                                Mono deadline);
 
     [[nodiscard]] bool alive() const { return alive_; }
     [[nodiscard]] std::string_view parameter(const char* name) const;  // "server_encoding"

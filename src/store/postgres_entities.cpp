@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "store/postgres_schema.h"
+#include "store/postgres_view.h"
 
 namespace belay::store {
 
@@ -21,15 +22,6 @@ constexpr int kRepetitions = 20;
 constexpr milliseconds kBackoffFirst{100};
 // How long the server keeps the counter for a Belay that has gone silent.
 constexpr const char* kIdle = "SET LOCAL idle_in_transaction_session_timeout=10000;";
-
-std::string render_setup(const PostgresUrl& url, const PostgresOptions& options) {
-    std::string sql =
-        "SET LOCAL statement_timeout=" + std::to_string(options.statement_timeout.count()) + ";";
-    if (!url.schema.empty()) {
-        sql += "SET LOCAL search_path TO " + quote_name(url.schema) + ";";
-    }
-    return sql;
-}
 
 // Worth doing again as it was: two transactions stood in each other's way.
 bool is_collision(const Error& error) { return error.code == "40001" || error.code == "40P01"; }
@@ -124,7 +116,9 @@ Error outcome_unknown(Error error) {
 }  // namespace
 
 PostgresEntities::PostgresEntities(PostgresUrl url, PostgresOptions options)
-    : url_(std::move(url)), options_(options), setup_(render_setup(url_, options_)) {}
+    : url_(std::move(url)),
+      options_(options),
+      setup_(render_setup(url_, options_.statement_timeout)) {}
 
 Result<std::unique_ptr<PostgresEntities>> PostgresEntities::open(std::string_view url,
                                                                  PostgresOptions options) {

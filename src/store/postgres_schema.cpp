@@ -27,6 +27,51 @@ CREATE TABLE belay_counter(only_row boolean PRIMARY KEY DEFAULT true CHECK(only_
     version bigint NOT NULL DEFAULT 0, purged bigint NOT NULL DEFAULT 0);
 INSERT INTO belay_counter DEFAULT VALUES;
 )sql",
+    R"sql(
+CREATE TABLE belay_batch(
+    first_seq bigint PRIMARY KEY,
+    first_ms bigint NOT NULL, last_ms bigint NOT NULL,
+    requests bigint NOT NULL, failures bigint NOT NULL,
+    prompt_tokens bigint NOT NULL, output_tokens bigint NOT NULL,
+    cost bigint NOT NULL, cost_unknown bigint NOT NULL,
+    format integer NOT NULL,
+    id_keys bytea NOT NULL,
+    rows bytea NOT NULL);
+CREATE INDEX belay_batch_by_time ON belay_batch(last_ms, first_ms);
+CREATE TABLE belay_batch_summary(
+    first_seq bigint PRIMARY KEY,
+    cost_min bigint NOT NULL, cost_max bigint NOT NULL,
+    tokens_min bigint NOT NULL, tokens_max bigint NOT NULL,
+    total_us_min bigint NOT NULL, total_us_max bigint NOT NULL,
+    first_token_us_min bigint NOT NULL, first_token_us_max bigint NOT NULL,
+    common bytea NOT NULL, varied bytea NOT NULL, mixes bytea NOT NULL);
+CREATE TABLE belay_series(
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind smallint NOT NULL, digest uuid NOT NULL,
+    "key" text NOT NULL, key_alias text NOT NULL, "user" text NOT NULL, team text NOT NULL,
+    organization text NOT NULL, end_user text NOT NULL, tag text NOT NULL, model text NOT NULL,
+    model_group text NOT NULL, provider text NOT NULL, endpoint text NOT NULL,
+    total_cost bigint NOT NULL DEFAULT 0, total_premium bigint NOT NULL DEFAULT 0,
+    changed bigint NOT NULL DEFAULT 0,
+    UNIQUE(digest, kind));
+CREATE INDEX belay_series_by_change ON belay_series(changed);
+CREATE INDEX belay_series_by_end_user ON belay_series(end_user) WHERE end_user <> '';
+CREATE INDEX belay_series_by_tag ON belay_series(tag) WHERE tag <> '';
+CREATE TABLE belay_day_sum(
+    kind smallint NOT NULL, day integer NOT NULL, series bigint NOT NULL,
+    cost bigint NOT NULL, prompt_tokens bigint NOT NULL, completion_tokens bigint NOT NULL,
+    cache_read_tokens bigint NOT NULL, cache_write_tokens bigint NOT NULL,
+    requests bigint NOT NULL, successes bigint NOT NULL, failures bigint NOT NULL,
+    premium_milli bigint NOT NULL, fallbacks bigint NOT NULL, total_us bigint NOT NULL,
+    first_token_us bigint NOT NULL, unknown_cost bigint NOT NULL,
+    PRIMARY KEY(kind, day, series));
+CREATE TABLE belay_journal(
+    journal bigint PRIMARY KEY, sequence bigint NOT NULL,
+    saved timestamptz NOT NULL DEFAULT now());
+CREATE TABLE belay_ledger(only_row boolean PRIMARY KEY DEFAULT true CHECK(only_row),
+    next_seq bigint NOT NULL DEFAULT 1);
+INSERT INTO belay_ledger DEFAULT VALUES;
+)sql",
 };
 static_assert(sizeof kSteps / sizeof kSteps[0] == kPostgresSchemaVersion);
 

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "store/postgres_ledger.h"
 #include "store/test_support.h"
 #include "wire/url.h"
 
@@ -171,5 +172,18 @@ class PostgresServer {
     Child postgres_;
     std::thread log_reader_;
 };
+
+inline std::unique_ptr<JournaledLedger> open_postgres_ledger(const TempDir& dir,
+                                                             const std::string& url,
+                                                             PostgresLedgerOptions options = {}) {
+    Result<DataDir> data = DataDir::open(dir.path());
+    REQUIRE(data.ok());
+    options.retry_delay_max = milliseconds(100);
+    auto ledger = PostgresLedger::open(std::move(*data), url, std::move(options));
+    if (!ledger.ok()) {
+        FAIL(ledger.error().message << " " << ledger.error().detail);
+    }
+    return std::move(*ledger);
+}
 
 }  // namespace belay::store

@@ -18,6 +18,7 @@
 #include "gateway/auth.h"
 #include "ledger/render.h"
 #include "store/data_dir.h"
+#include "store/postgres_ledger.h"
 #include "store/sqlite_ledger.h"
 #include "wire/json.h"
 #include "wire/url.h"
@@ -219,7 +220,10 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     const std::string data =
         store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"), env("HOME"));
     auto dir = TRY(store::DataDir::open(data));
-    service->ledger_ = TRY(store::SqliteLedger::open(std::move(dir)));
+    const Secret& database = config.general.database_url;
+    service->ledger_ = database.empty()
+                           ? TRY(store::SqliteLedger::open(std::move(dir)))
+                           : TRY(store::PostgresLedger::open(std::move(dir), database.reveal()));
     service->control_ = TRY(ControlPlane::start(env, service->sign_in_url()));
 
     Service* self = service.get();

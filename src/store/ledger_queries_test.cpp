@@ -243,7 +243,7 @@ TEST_CASE("queries answer as a look at every record does: PostgreSQL") {
         [&options](const TempDir& dir) {
             return open_postgres_ledger(dir, PostgresServer::shared().fresh_url(), options);
         },
-        3);
+        2);
 }
 
 // Guarantee: small batches become large ones, and nothing else changes: the order, the marks.

@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -154,6 +157,38 @@ void expand_wildcard(routing::Table& table, const routing::Deployment& wildcard,
         add_capabilities(*one, model);
         table.deployments.push_back(std::move(one));
     }
+}
+
+// Headers of a deployment that are likely to hold a credential.
+bool names_a_secret(std::string_view header) {
+    static constexpr std::string_view kWords[] = {"auth", "key",  "token",   "secret",
+                                                  "pass", "cred", "session", "cookie"};
+    std::string name(header);
+    for (char& c : name) {
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    }
+    return std::any_of(std::begin(kWords), std::end(kWords),
+                       [&name](std::string_view word) { return name.find(word) != name.npos; });
+}
+
+// An upstream may say in an error what it was sent: the client must not read it there.
+void remember_secrets(const routing::Table& table) {
+    for (const auto& deployment : table.deployments) {
+        log::remember_secret(deployment->api_key.reveal());
+        for (const auto& [name, value] : deployment->extra_headers) {
+            if (names_a_secret(name)) {
+                log::remember_secret(value);
+            }
+        }
+    }
+}
+
+// A core holds every token and key in clear. The second call is for kernels that hand cores to a
+// program, which does not care for the limit.
+void forbid_core_dumps() {
+    const rlimit none{0, 0};
+    (void)::setrlimit(RLIMIT_CORE, &none);
+    (void)::prctl(PR_SET_DUMPABLE, 0);
 }
 
 }  // namespace
@@ -339,6 +374,7 @@ void Service::publish() {
     }
     auto table = std::make_shared<routing::Table>(config->table);
     governance_->add_models(*table);
+    remember_secrets(*table);
     snapshot->table = enrich(*table, catalogue.get());
     snapshot->master_key = master_key_;
     snapshot->key_header = config->general.litellm_key_header_name;
@@ -516,6 +552,9 @@ int serve(const ServeOptions& asked) {
     const Mono started = system_clock().mono();
     ServeOptions options = asked;
     Env env = process_env();
+    if (!env("BELAY_CORE_DUMPS")) {
+        forbid_core_dumps();
+    }
     std::unique_ptr<Demo> demo;
     if (options.demo) {
         auto made = Demo::start();

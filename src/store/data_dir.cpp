@@ -76,13 +76,17 @@ std::string default_data_dir(std::optional<std::string_view> belay_data_dir,
     return {};
 }
 
-Result<DataDir> DataDir::open(const std::string& path) {
+Result<void> make_data_dir(const std::string& path) {
     if (path.empty()) {
         return gateway_error(Kind::invalid_request,
                              "no data folder: neither HOME nor BELAY_DATA_DIR is set");
     }
     TRY(make_folders(path));
-    TRY(tighten(path));
+    return tighten(path);
+}
+
+Result<DataDir> DataDir::open(const std::string& path) {
+    TRY(make_data_dir(path));
     const std::string name = path + "/lock";
     const int lock = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0) {

@@ -16,6 +16,10 @@ namespace belay::store {
                                            std::optional<std::string_view> xdg_data_home,
                                            std::optional<std::string_view> home);
 
+// Makes the folder (and its parents) and tightens its mode, without the lock: for those who use a
+// database in it beside a running gateway.
+[[nodiscard]] Result<void> make_data_dir(const std::string& path);
+
 class DataDir {
   public:
     // Makes the folder (and its parents), tightens its mode, takes the lock. Errors name the folder

@@ -209,6 +209,17 @@ Result<std::vector<ledger::Entry>> LedgerReader::find_last(size_t count) {
     return entries;
 }
 
+std::vector<Rollup::Sum> LedgerReader::newest_sums() const {
+    std::vector<Rollup::Sum> sums;
+    for (const JournalRows& rows : newest_) {
+        Rollup rollup;
+        if (rollup.read(rows.rows)) {
+            sums.insert(sums.end(), rollup.sums().begin(), rollup.sums().end());
+        }
+    }
+    return sums;
+}
+
 Result<ledger::LogPage> LedgerReader::find_page(const ledger::LogFilter& filter) {
     return LogSearch(*view_, newest_, filter).find_page();
 }

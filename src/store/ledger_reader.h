@@ -13,6 +13,7 @@
 #include "ledger/query.h"
 #include "store/journal.h"
 #include "store/ledger_view.h"
+#include "store/rollup.h"
 #include "store/sums_reader.h"
 
 namespace belay::store {
@@ -40,6 +41,8 @@ class LedgerReader {
                                                                         const std::string& until) {
         return read_tag_sums(*view_, from, until);
     }
+    // What the journal's rows, which the database does not have yet, add up to.
+    [[nodiscard]] std::vector<Rollup::Sum> newest_sums() const;
 
   private:
     // What is known of the rows that a prefix may mean.

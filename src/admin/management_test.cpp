@@ -479,6 +479,13 @@ TEST_CASE("passwords are salted, and only the right one matches") {
     CHECK(a != hash_password("correct horse"));
     CHECK(password_matches("correct horse", a));
     CHECK_FALSE(password_matches("correct horsf", a));
+    // Made with LiteLLM's hash_password().
+    constexpr std::string_view kTheirs =
+        "scrypt:"
+        "AAECAwQFBgcICQoLDA0ODyWzdoQDZvTTsOIeQUR2Z2480Oia9EMDVqI0zgtloCG1";
+    CHECK(password_matches("correct horse", kTheirs));
+    CHECK_FALSE(password_matches("correct horsf", kTheirs));
+    CHECK_FALSE(password_matches("", "scrypt:"));
     for (const char* stored : {"", "scrypt", "scrypt:30:8:1:ab:cd",
                                "5e884898da28047151d0e56f8dc62"
                                "92773603d0d6aabbdd62a11ef721d"

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/secret.h"
+#include "wire/encoding.h"
 
 namespace belay::admin {
 namespace {
@@ -44,6 +45,16 @@ unsigned number(std::string_view text) {
     return n;
 }
 
+// LiteLLM's own hashes, which an import brings, at its fixed cost.
+bool litellm_password_matches(std::string_view password, std::string_view encoded) {
+    const auto raw = base64_decode(encoded);
+    if (!raw || raw->size() != 16 + kSize) {
+        return false;
+    }
+    const std::string hash = derive(password, raw->substr(0, 16), kLogN, kR, kP);
+    return !hash.empty() && constant_time_equal(hash, to_hex(raw->substr(16)));
+}
+
 }  // namespace
 
 std::string hash_password(std::string_view password) {
@@ -58,6 +69,9 @@ bool password_matches(std::string_view password, std::string_view stored) {
         const size_t end = std::min(stored.find(':', from), stored.size());
         parts.push_back(stored.substr(from, end - from));
         from = end + 1;
+    }
+    if (parts.size() == 2 && parts[0] == "scrypt") {
+        return litellm_password_matches(password, parts[1]);
     }
     if (parts.size() != 6 || parts[0] != "scrypt") {
         return false;

@@ -2,6 +2,7 @@
 // Passwords of the dashboard's users, stored as scrypt hashes with their parameters:
 //
 //   "scrypt:<log2 N>:<r>:<p>:<salt hex>:<hash hex>"
+//   "scrypt:" base64(salt[16] hash[32])    LiteLLM's, as an import brings it: N 2^14, r 8, p 1
 #include <string>
 #include <string_view>
 

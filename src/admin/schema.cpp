@@ -218,7 +218,9 @@ Value parse_default(std::string_view text) {
 }
 
 // Stored beside the rest and never shown.
-bool is_hidden(std::string_view name) { return name == "password" || name == "spend_offset_nano"; }
+bool is_hidden(std::string_view name) {
+    return name == "password" || name == "spend_offset_nano" || name == "import_digest";
+}
 
 const std::vector<std::pair<std::string_view, std::string_view>>& group_prefixes() {
     static const std::vector<std::pair<std::string_view, std::string_view>> made = {

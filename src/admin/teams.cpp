@@ -539,6 +539,10 @@ constexpr Field kPermissionBody[] = {
 Value team_row(const Call& call, const Value& document) {
     Value row = row_of({kTeamState, kTeamFields, kLimitFields, kStamps}, document);
     row.set("spend", call.spend(ScopeKind::team, document["team_id"].as_string(), document));
+    // Given as `tags`, kept in metadata.tags: shown where clients look, which is in both places.
+    if (document["metadata"]["tags"].is_array()) {
+        row.set("tags", document["metadata"]["tags"]);
+    }
     return row;
 }
 

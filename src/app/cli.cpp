@@ -16,14 +16,20 @@ constexpr std::string_view kHelp =
   belay serve      the gateway on 127.0.0.1:4000, the sign-in page on :4001
   belay login      sign in to GitHub Copilot in this terminal
   belay models     what the subscription offers           [--json]
-  belay check      read the configuration, offline        [--config FILE] [--json]
+  belay check      read the configuration, offline      [--config FILE] [--json]
   belay explain ID the story of one request               (--last: the newest)
+  belay keys       virtual keys: create, list, info, revoke  (belay keys help)
+  belay spend      who spent what        [--by key|user|team|model|day] [--json]
+  belay export     the records, CSV or JSON lines  [--format jsonl] [--out FILE]
+  belay import     a LiteLLM database's keys, teams, models  (belay import help)
+  belay backup FILE    keys and records in one file, while it runs
+  belay restore FILE   the other way, while it does not
   belay sim        a simulated GitHub and Copilot          [--port N]
   belay health     is the gateway up? (exit code 0 or 1)  [--url URL]
   belay version
 
 belay serve
-  --config FILE            LiteLLM's config.yaml (default: ./config.yaml if there is one)
+  --config FILE            LiteLLM's config.yaml (default: ./config.yaml)
   --host ADDRESS           where to listen (default 127.0.0.1)
   --port N                 the API (default 4000)
   --auth-port N            the sign-in page (default 4001)
@@ -31,10 +37,30 @@ belay serve
   --demo                   everything on a simulator: no account, no network
   --detailed_debug         say more
   --ready-file FILE        write the ports there once ready
+
+belay spend, belay export (beside a running gateway too)
+  --last 7d                whole days up to today, UTC (spend: 30d, export: all)
+  --from DAY  --until DAY  both included: 2026-11-01
+  --key --user --team --organization --model --customer    only these
+  --tag (spend)  --session --model-group --status --error --id (export)
+  --json (spend)           for scripts; amounts are exact US$
+
+belay backup, belay restore
+  --with-sign-in           the sign-in to GitHub too; not in it otherwise
+  --dry-run (restore)      check the file, change nothing
 )";
 
-constexpr std::string_view kVerbs[] = {"serve", "login",  "models",  "check", "explain",
-                                       "sim",   "health", "version", "help"};
+struct Verb {
+    std::string_view name;
+    int (*run)(const std::vector<std::string_view>& arguments);
+};
+constexpr Verb kVerbs[] = {
+    {"login", login_verb},     {"models", models_verb}, {"check", check_verb},
+    {"explain", explain_verb}, {"keys", keys_verb},     {"spend", spend_verb},
+    {"export", export_verb},   {"import", import_verb}, {"backup", backup_verb},
+    {"restore", restore_verb}, {"sim", sim_verb},       {"health", health_verb},
+};
+constexpr std::string_view kOwnHelp[] = {"keys", "import"};  // verbs that answer --help themselves
 
 void write_all(int fd, std::string_view text) {
     while (!text.empty()) {
@@ -71,6 +97,12 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
         }
     }
     return best;
+}
+
+const Verb* find_verb(std::string_view name) {
+    const auto* found = std::find_if(std::begin(kVerbs), std::end(kVerbs),
+                                     [name](const Verb& verb) { return verb.name == name; });
+    return found == std::end(kVerbs) ? nullptr : found;
 }
 
 int fail_usage(const Error& error) {
@@ -196,37 +228,27 @@ int run(const std::vector<std::string_view>& arguments) {
     const std::string_view verb = arguments[0];
     const std::vector<std::string_view> rest(arguments.begin() + 1, arguments.end());
     if (std::find(rest.begin(), rest.end(), "--help") != rest.end()) {
-        print(kHelp);
-        return 0;
+        const bool own =
+            std::find(std::begin(kOwnHelp), std::end(kOwnHelp), verb) != std::end(kOwnHelp);
+        return own ? find_verb(verb)->run({"help"}) : (print(kHelp), 0);
     }
     if (verb == "serve") {
         auto options = parse_serve(rest);
         return options ? serve(*options) : fail_usage(options.error());
     }
-    if (verb == "login") {
-        return login_verb(rest);
-    }
-    if (verb == "models") {
-        return models_verb(rest);
-    }
-    if (verb == "check") {
-        return check_verb(rest);
-    }
-    if (verb == "explain") {
-        return explain_verb(rest);
-    }
-    if (verb == "sim") {
-        return sim_verb(rest);
-    }
-    if (verb == "health") {
-        return health_verb(rest);
+    if (const Verb* known = find_verb(verb)) {
+        return known->run(rest);
     }
     if (verb == "version" || verb == "--version") {
         print("belay " + std::string(kVersion) + "\n");
         return 0;
     }
     std::string message = "there is no verb '" + std::string(verb) + "'";
-    if (const auto near = nearest(verb, {std::begin(kVerbs), std::end(kVerbs)}); !near.empty()) {
+    std::vector<std::string_view> names = {"serve", "version", "help"};
+    for (const Verb& one : kVerbs) {
+        names.push_back(one.name);
+    }
+    if (const auto near = nearest(verb, names); !near.empty()) {
         message += ". Did you mean " + std::string(near) + "?";
     }
     return fail_usage(caller_error(Kind::invalid_request, message));

@@ -39,6 +39,12 @@ int check_verb(const std::vector<std::string_view>& arguments);
 int explain_verb(const std::vector<std::string_view>& arguments);
 int sim_verb(const std::vector<std::string_view>& arguments);
 int health_verb(const std::vector<std::string_view>& arguments);
+int keys_verb(const std::vector<std::string_view>& arguments);
+int spend_verb(const std::vector<std::string_view>& arguments);
+int import_verb(const std::vector<std::string_view>& arguments);
+int backup_verb(const std::vector<std::string_view>& arguments);
+int restore_verb(const std::vector<std::string_view>& arguments);
+int export_verb(const std::vector<std::string_view>& arguments);
 
 // Flags of the form --name value or --name=value, in any order; what is left are words.
 class Flags {

@@ -3,78 +3,15 @@
 #include <algorithm>
 
 #include "admin/secrets.h"
-#include "app/cli.h"
+#include "app/governance_parts.h"
 #include "base/log.h"
 #include "governance/duration.h"
-#include "store/postgres_entities.h"
-#include "store/sqlite_entities.h"
 
 namespace belay::app {
 namespace {
 
 constexpr seconds kRefresh{1};
 constexpr const char* kNoModel = "no model";
-// Where a window's beginning stands in an entity: what the ledger's sum over all time must be
-// changed by to give the spend of the running window. Never shown.
-constexpr std::string_view kOffset = "spend_offset_nano";
-
-governance::ScopeKind to_scope(ledger::ScopeSum::Kind kind) {
-    switch (kind) {
-        case ledger::ScopeSum::Kind::key:
-            return governance::ScopeKind::key;
-        case ledger::ScopeSum::Kind::user:
-            return governance::ScopeKind::user;
-        case ledger::ScopeSum::Kind::team:
-            return governance::ScopeKind::team;
-        case ledger::ScopeSum::Kind::team_member:
-            return governance::ScopeKind::team_member;
-        case ledger::ScopeSum::Kind::organization:
-            return governance::ScopeKind::organization;
-        case ledger::ScopeSum::Kind::customer:
-            return governance::ScopeKind::customer;
-        case ledger::ScopeSum::Kind::tag:
-            return governance::ScopeKind::tag;
-        case ledger::ScopeSum::Kind::global:
-            return governance::ScopeKind::global;
-    }
-    return governance::ScopeKind::global;
-}
-
-std::optional<governance::EntityKind> entity_of(governance::ScopeKind kind) {
-    switch (kind) {
-        case governance::ScopeKind::key:
-            return governance::EntityKind::key;
-        case governance::ScopeKind::user:
-            return governance::EntityKind::user;
-        case governance::ScopeKind::team:
-            return governance::EntityKind::team;
-        case governance::ScopeKind::team_member:
-            return governance::EntityKind::team_member;
-        case governance::ScopeKind::organization:
-            return governance::EntityKind::organization;
-        case governance::ScopeKind::customer:
-            return governance::EntityKind::customer;
-        case governance::ScopeKind::tag:
-            return governance::EntityKind::tag;
-        case governance::ScopeKind::global:
-            return governance::EntityKind::config;
-    }
-    return std::nullopt;
-}
-
-int64_t offset_of(const json::Value& doc) {
-    if (const json::Value* offset = doc.find(kOffset)) {
-        return offset->as_int().value_or(0);
-    }
-    const auto initial = parse_usd(doc["spend"].number_text());
-    return initial ? initial->value : 0;
-}
-
-NanoCredits to_money(double usd) {
-    const auto amount = parse_usd(json::dump(json::Value(usd)));
-    return amount ? *amount : NanoCredits{};
-}
-
 // Settings stored at run time come before the file's, each by itself.
 void lay_over(const Config& stored, routing::Table& table) {
     const auto says = [&](std::string_view key) {
@@ -131,36 +68,13 @@ void lay_over(const Config& stored, routing::Table& table) {
     }
 }
 
-// What the file says of one section, as a document: secrets are left out.
-json::Value section(const Config& config, std::string_view name) {
-    json::Value out = json::Value::object();
-    const std::string prefix = std::string(name) + ".";
-    for (auto at = config.effective.lower_bound(prefix);
-         at != config.effective.end() && at->first.starts_with(prefix); ++at) {
-        const std::string key = at->first.substr(prefix.size());
-        if (key.find('.') != std::string::npos || at->second.shown.empty()) {
-            continue;
-        }
-        auto value = json::parse(at->second.shown);
-        if (value.ok()) {
-            out.set(key, std::move(*value));
-        }
-    }
-    return out;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const Secret& master_key,
                                                      Needs needs) {
     std::unique_ptr<Governance> out(new Governance(std::move(needs)));
     TRY(out->open_store(config));
-    std::vector<Secret> salts;
-    if (!config.general.salt_key.empty()) {
-        salts.push_back(config.general.salt_key);
-    }
-    salts.push_back(master_key);
-    out->seal_ = TRY(make_seal(std::move(salts)));
+    out->seal_ = TRY(open_seal(config, master_key));
     out->configure(config, master_key);
     TRY(out->read_all());
     TRY(out->read_spend());
@@ -199,62 +113,14 @@ Governance::~Governance() {
 }
 
 Result<void> Governance::open_store(const Config& config) {
-    const Secret& url = config.general.database_url;
-    if (!url.empty()) {
-        store_ = TRY(store::PostgresEntities::open(url.reveal()));
-        return {};
-    }
-    store_ = TRY(store::SqliteEntities::open(needs_.data_dir + "/" +
-                                             std::string(store::SqliteEntities::kDatabaseName)));
+    store_ = TRY(open_entities(config, needs_.data_dir));
     return {};
 }
 
 void Governance::configure(const Config& config, const Secret& master_key) {
-    governance::Directory::Defaults defaults;
-    const LitellmSettings& litellm = config.litellm;
-    defaults.zone = litellm.zone;
-    const int64_t now_ms = unix_millis(system_clock().wall());
-    const auto window = [&](double usd, const std::string& duration) {
-        governance::BudgetWindow budget;
-        budget.most = to_money(usd);
-        budget.duration = duration;
-        if (!duration.empty()) {
-            const auto end = governance::window_end(duration, now_ms, litellm.zone);
-            budget.reset_at_ms = end ? *end : 0;
-        }
-        return budget;
-    };
-    if (litellm.max_budget.value_or(0) > 0) {
-        defaults.global.budgets.push_back(window(*litellm.max_budget, litellm.budget_duration));
-    }
-    if (litellm.max_end_user_budget) {
-        defaults.customer_budget = window(*litellm.max_end_user_budget, {});
-    }
-    defaults.customer_budget_id = litellm.max_end_user_budget_id;
-    directory_.set_defaults(std::move(defaults));
-    governor_.set_zone(litellm.zone);
-
-    auto settings = std::make_shared<admin::Settings>();
-    settings->master_key = master_key;
-    settings->ui_username = config.general.ui_username;
-    settings->ui_password = config.general.ui_password;
-    settings->store_model_in_db = config.general.store_model_in_db;
-    settings->store_audit_logs = litellm.store_audit_logs;
-    settings->zone = litellm.zone;
-    if (litellm.max_budget.value_or(0) > 0) {
-        settings->max_budget = to_money(*litellm.max_budget);
-    }
-    settings->router_settings = section(config, "router_settings");
-    settings->general_settings = section(config, "general_settings");
-    settings->litellm_settings = section(config, "litellm_settings");
-    for (auto& [name, place] :
-         {std::pair{"key_generation_settings", &settings->key_generation_settings},
-          {"default_key_generate_params", &settings->default_key_generate_params},
-          {"upperbound_key_generate_params", &settings->upperbound_key_generate_params},
-          {"default_internal_user_params", &settings->default_internal_user_params}}) {
-        *place = settings->litellm_settings[name];
-    }
-    settings->version = kVersion;
+    directory_.set_defaults(directory_defaults(config));
+    governor_.set_zone(config.litellm.zone);
+    auto settings = admin_settings(config, master_key);
     const std::lock_guard lock(mutex_);
     settings_ = std::move(settings);
 }
@@ -267,38 +133,7 @@ Result<void> Governance::read_all() {
 // Budgets go on where they stood: the ledger's sums, moved by what each scope's window began with.
 Result<void> Governance::read_spend() {
     needs_.ledger.flush();  // what a killed process left in the journal counts too
-    std::vector<governance::Spent> spent;
-    std::map<std::pair<governance::ScopeKind, std::string>, bool> seen;
-    for (const auto& sum : TRY(needs_.queries.scope_sums())) {
-        governance::Spent one;
-        one.kind = to_scope(sum.kind);
-        one.id = sum.id;
-        one.model = sum.model;
-        one.amount = sum.cost;
-        one.premium_milli = sum.premium_milli;
-        const auto kind = entity_of(one.kind);
-        const auto entity = kind && one.model.empty() ? directory_.find(*kind, one.id) : nullptr;
-        if (entity != nullptr) {
-            one.amount.value += offset_of(entity->doc);
-        }
-        if (one.model.empty()) {
-            seen[{one.kind, one.id}] = true;
-        }
-        spent.push_back(std::move(one));
-    }
-    // Scopes that begin with a spend of their own and were never charged here.
-    for (const auto scope :
-         {governance::ScopeKind::key, governance::ScopeKind::user, governance::ScopeKind::team,
-          governance::ScopeKind::team_member, governance::ScopeKind::organization,
-          governance::ScopeKind::customer, governance::ScopeKind::tag}) {
-        for (const auto& entity : directory_.list(*entity_of(scope))) {
-            const int64_t offset = offset_of(entity->doc);
-            if (offset != 0 && !seen[{scope, entity->id}]) {
-                spent.push_back({scope, entity->id, {}, NanoCredits{offset}, 0});
-            }
-        }
-    }
-    governor_.set_spent(spent);
+    governor_.set_spent(TRY(find_spent(needs_.queries, directory_)));
     // Windows end whether or not anybody calls.
     const int64_t now_ms = unix_millis(system_clock().wall());
     for (const auto& key : directory_.list(governance::EntityKind::key)) {

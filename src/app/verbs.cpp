@@ -9,12 +9,14 @@
 #include "accounts/models_text.h"
 #include "app/check.h"
 #include "app/cli.h"
+#include "app/desk.h"
 #include "app/keys_table.h"
 #include "app/runtime.h"
 #include "base/log.h"
 #include "ledger/render.h"
 #include "sim/server.h"
 #include "store/data_dir.h"
+#include "store/postgres_ledger.h"
 #include "store/sqlite_ledger.h"
 #include "wire/json.h"
 
@@ -122,7 +124,11 @@ int explain_verb(const std::vector<std::string_view>& arguments) {
     Flags flags(arguments);
     const bool last = flags.take("--last");
     const bool json = flags.take("--json");
-    auto words = flags.rest({"--last", "--json"});
+    auto config_path = flags.take_value("--config");
+    auto words = flags.rest({"--last", "--json", "--config"});
+    if (!config_path) {
+        return wrong_usage(config_path.error());
+    }
     if (!words) {
         return wrong_usage(words.error());
     }
@@ -132,11 +138,16 @@ int explain_verb(const std::vector<std::string_view>& arguments) {
             "belay explain needs the id of a request (header x-litellm-call-id), or --last"));
     }
     const Env env = process_env();
-    const std::string dir =
-        store::default_data_dir(env("BELAY_DATA_DIR"), env("XDG_DATA_HOME"), env("HOME"));
+    const std::string dir = data_dir_of(env);
+    const auto config = read_verb_config(config_path->value_or(""), env);
+    if (!config) {
+        return fail(config.error(), kExitConfig);
+    }
+    const std::string& url = config->general.database_url.reveal();
     ledger::Entry entry;
     if (last) {
-        auto found = store::find_last_entries(dir, 1);
+        auto found =
+            url.empty() ? store::find_last_entries(dir, 1) : store::find_last_entries(dir, url, 1);
         if (!found) {
             return fail(found.error());
         }
@@ -145,7 +156,8 @@ int explain_verb(const std::vector<std::string_view>& arguments) {
         }
         entry = std::move((*found)[0]);
     } else {
-        auto found = store::find_entry(dir, (*words)[0]);
+        auto found = url.empty() ? store::find_entry(dir, (*words)[0])
+                                 : store::find_entry(dir, url, (*words)[0]);
         if (!found) {
             return fail(found.error());
         }

@@ -74,7 +74,7 @@ Class class_of(Cause cause) {
 }
 
 struct State {
-    std::string deployment_id, group, model;
+    std::string deployment_id, group, model, seat;
     Mono window{};
     int total = 0;
     int failed = 0;
@@ -85,9 +85,14 @@ struct State {
     int openings = 0;  // in a row
 };
 
-std::string key_of(const Deployment& deployment, std::string_view upstream_model) {
+std::string key_of(const Deployment& deployment, std::string_view upstream_model,
+                   std::string_view seat) {
     const bool many = deployment.model.find('*') != std::string::npos;
-    return many ? deployment.id + '\n' + std::string(upstream_model) : deployment.id;
+    std::string key = many ? deployment.id + '\n' + std::string(upstream_model) : deployment.id;
+    if (!seat.empty()) {
+        key.append("\n@").append(seat);
+    }
+    return key;
 }
 
 Mono::duration to_mono(Wall::duration span) {
@@ -182,12 +187,12 @@ Health::Health() : impl_(std::make_unique<Impl>()) { impl_->retry_tokens = Impl:
 Health::~Health() = default;
 
 Health::Cooling Health::look(const Deployment& deployment, Mono now,
-                             std::string_view upstream_model) const {
+                             std::string_view upstream_model, std::string_view seat) const {
     if (impl_->size.load(std::memory_order_acquire) == 0) {
         return {};
     }
     const std::lock_guard lock(impl_->mutex);
-    const auto found = impl_->rows.find(key_of(deployment, upstream_model));
+    const auto found = impl_->rows.find(key_of(deployment, upstream_model, seat));
     if (found == impl_->rows.end() || !found->second.open) {
         return {};
     }
@@ -201,12 +206,13 @@ Health::Cooling Health::look(const Deployment& deployment, Mono now,
     return out;
 }
 
-bool Health::claim_probe(const Deployment& deployment, Mono now, std::string_view upstream_model) {
+bool Health::claim_probe(const Deployment& deployment, Mono now, std::string_view upstream_model,
+                         std::string_view seat) {
     if (impl_->size.load(std::memory_order_acquire) == 0) {
         return true;
     }
     const std::lock_guard lock(impl_->mutex);
-    const auto found = impl_->rows.find(key_of(deployment, upstream_model));
+    const auto found = impl_->rows.find(key_of(deployment, upstream_model, seat));
     if (found == impl_->rows.end() || !found->second.open) {
         return true;
     }
@@ -218,7 +224,8 @@ bool Health::claim_probe(const Deployment& deployment, Mono now, std::string_vie
 }
 
 void Health::report(const Deployment& deployment, const Outcome& outcome, const Settings& settings,
-                    size_t group_size, Mono now, Wall wall, std::string_view upstream_model) {
+                    size_t group_size, Mono now, Wall wall, std::string_view upstream_model,
+                    std::string_view seat) {
     const Class what = class_of(outcome.cause);
     const bool fine = what == Class::good || what == Class::neutral;
     if (fine && impl_->size.load(std::memory_order_acquire) == 0) {
@@ -229,7 +236,7 @@ void Health::report(const Deployment& deployment, const Outcome& outcome, const 
         return;
     }
     const std::lock_guard lock(impl_->mutex);
-    const std::string key = key_of(deployment, upstream_model);
+    const std::string key = key_of(deployment, upstream_model, seat);
     auto found = impl_->rows.find(key);
     if (fine) {
         if (found == impl_->rows.end()) {
@@ -253,6 +260,7 @@ void Health::report(const Deployment& deployment, const Outcome& outcome, const 
         State row;
         row.deployment_id = deployment.id;
         row.group = deployment.group;
+        row.seat = seat;
         row.model = upstream_model.empty() ? deployment.model : std::string(upstream_model);
         row.window = now;
         found = impl_->rows.emplace(key, std::move(row)).first;
@@ -309,12 +317,13 @@ std::vector<Health::Row> Health::rows(Mono now) const {
     const std::lock_guard lock(impl_->mutex);
     for (const auto& [key, row] : impl_->rows) {
         if (row.open && row.until > now) {
-            out.push_back({row.deployment_id, row.group, row.model, row.cause, row.until});
+            out.push_back(
+                {row.deployment_id, row.group, row.model, row.seat, row.cause, row.until});
         }
     }
     std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.group, a.deployment_id, a.model) <
-               std::tie(b.group, b.deployment_id, b.model);
+        return std::tie(a.group, a.deployment_id, a.model, a.seat) <
+               std::tie(b.group, b.deployment_id, b.model, b.seat);
     });
     return out;
 }

@@ -45,6 +45,21 @@ TEST_CASE("nothing cools before something failed") {
     CHECK(ward.health.rows(kMono).empty());
 }
 
+TEST_CASE("one person's empty seat rests for that person alone") {
+    Ward ward;
+    ward.health.report(ward.deployment, failed(Cause::quota_month, 402), ward.settings, 2, kMono,
+                       kWall, "m", "acct-a");
+    const auto cools = [&](std::string_view seat) {
+        return ward.health.look(ward.deployment, kMono, "m", seat).cooling;
+    };
+    CHECK(cools("acct-a"));
+    CHECK_FALSE(cools("acct-b"));
+    CHECK_FALSE(cools(""));
+    CHECK(ward.health.rows(kMono).at(0).seat == "acct-a");
+    ward.report(failed(Cause::quota_month, 402));
+    CHECK_FALSE(cools("acct-b"));
+}
+
 TEST_CASE("a quota cools until its reset, within a minute and 31 days; unstated, five minutes") {
     struct Row {
         std::optional<int64_t> resets_in, retry_after;

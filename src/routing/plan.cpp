@@ -190,8 +190,8 @@ Step begin(Plan& plan, Health& health, const Now& now) {
     health.admit_request();
     if (plan.usual != nullptr) {
         if (is_free(plan, health, now.mono) &&
-            health.claim_probe(*plan.usual->match.deployments[0], now.mono,
-                               plan.usual->models[0])) {
+            health.claim_probe(*plan.usual->match.deployments[0], now.mono, plan.usual->models[0],
+                               seat_of(plan, *plan.usual->match.deployments[0]))) {
             return usual_attempt(plan);
         }
         lay_out(plan);
@@ -284,7 +284,8 @@ void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall w
         plan.attempting = false;
         plan.move = Move::done;
         health.report(*plan.usual->match.deployments[0], outcome, plan.table->settings, 2, now,
-                      wall, plan.usual->models[0]);
+                      wall, plan.usual->models[0],
+                      seat_of(plan, *plan.usual->match.deployments[0]));
         return;
     }
     lay_out(plan);
@@ -303,7 +304,7 @@ void report(Plan& plan, Health& health, const Outcome& outcome, Mono now, Wall w
     }
     const size_t places = judged.cause == Cause::success ? 2 : alternatives(plan);
     health.report(*tried.deployment, judged, plan.table->settings, places, now, wall,
-                  tried.upstream_model);
+                  tried.upstream_model, seat_of(plan, *tried.deployment));
     plan.probing = false;
 }
 

@@ -8,6 +8,7 @@
 //       ... attempt ...; report(p, outcome, now);
 //   }
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,16 @@
 
 namespace belay::routing {
 
+// What some callers may use, and others not.
+struct Restrictions {
+    // The caller's own Copilot account: its cooldowns are nobody else's. "" = the process's own.
+    std::string seat;
+    // Why no Copilot account may serve this request; null = one may.
+    std::shared_ptr<const Error> closed_seat;
+    // Why the caller may not use this deployment for that upstream model; "" = they may.
+    std::function<std::string(const Deployment&, std::string_view upstream_model)> unfit;
+};
+
 // What routing needs to know of a request.
 struct Query {
     std::string model;  // as the client sent it (or the path's)
@@ -30,6 +41,7 @@ struct Query {
     bool needs_vision = false;
     int64_t prompt_tokens_estimate = 0;  // bytes / 4 when nothing better is known
     std::vector<std::string> tags;
+    std::shared_ptr<const Restrictions> restrictions;  // of this caller; null = none
     // Request-level switches (body keys of litellm-surface §2.3).
     std::optional<std::vector<FallbackTarget>> fallbacks;
     std::optional<std::vector<FallbackTarget>> context_window_fallbacks;
@@ -42,7 +54,8 @@ struct Query {
 };
 
 // Cooldowns of this process: thread-safe, shared by all loops. Cheap when nothing is cooling.
-// A row belongs to one deployment, or to one model of a deployment whose name holds a '*'. When a
+// A row belongs to one deployment, or to one model of a deployment whose name holds a '*'; with a
+// `seat` (a person's Copilot account) to that account alone. When a
 // cooldown is over, one caller at a time may probe; a success closes it, a failure opens it again
 // for longer (docs/decisions, "How routing reacts").
 class Health {
@@ -56,22 +69,26 @@ class Health {
         bool probe = false;  // claim_probe() would succeed: tried one at a time although it cools
     };
     [[nodiscard]] Cooling look(const Deployment& deployment, Mono now,
-                               std::string_view upstream_model = {}) const;
+                               std::string_view upstream_model = {},
+                               std::string_view seat = {}) const;
     // Takes the one probe of a target that cools or has just stopped cooling; true when nothing is
     // known against it. The claim ends with report() or after 10 s.
     [[nodiscard]] bool claim_probe(const Deployment& deployment, Mono now,
-                                   std::string_view upstream_model = {});
+                                   std::string_view upstream_model = {},
+                                   std::string_view seat = {});
     // Reports an attempt's result; decides about a cooldown (litellm-surface §7.7, reliability
     // §4.6; quota causes cool until the stated reset, clamped to 1 min .. 31 days). `group_size`
     // counts what the request could be served by instead, itself included: 1 = nothing else.
     void report(const Deployment& deployment, const Outcome& outcome, const Settings& settings,
-                size_t group_size, Mono now, Wall wall, std::string_view upstream_model = {});
+                size_t group_size, Mono now, Wall wall, std::string_view upstream_model = {},
+                std::string_view seat = {});
     // Retry tokens: each request brings 0.2, each repeated try of one target takes 1.
     void admit_request();
     [[nodiscard]] bool take_retry();
     void clear();
     struct Row {
         std::string deployment_id, group, model;
+        std::string seat;
         Cause cause;
         Mono until;
     };
@@ -101,6 +118,10 @@ using PlanPtr = std::unique_ptr<Plan, PlanDeleter>;
 // Fails with not-found style Errors in LiteLLM's words: unknown model (invalid_request, param
 // "model": "/chat/completions: Invalid model name passed in model=X. Call `/v1/models` ...").
 [[nodiscard]] Result<PlanPtr> plan(std::shared_ptr<const Table> table, Query query);
+
+// Before the first next(): `unfit` (see Restrictions) holds from here on.
+void exclude(Plan& plan,
+             std::function<std::string(const Deployment&, std::string_view upstream_model)> unfit);
 
 enum class Action : uint8_t { attempt, stop };
 

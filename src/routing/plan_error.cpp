@@ -53,7 +53,8 @@ std::optional<Mono> free_at(const Candidate& candidate, const Health& health, co
     if (candidate.dead && !(candidate.cause && is_quota(*candidate.cause))) {
         return std::nullopt;  // waiting does not bring it back
     }
-    const auto state = health.look(*candidate.deployment, now, candidate.upstream_model);
+    const auto state = health.look(*candidate.deployment, now, candidate.upstream_model,
+                                   seat_of(plan, *candidate.deployment));
     if (candidate.free_at || state.cooling) {
         return std::max(candidate.free_at.value_or(now), state.cooling ? state.until : now);
     }
@@ -120,6 +121,13 @@ Error all_unfit(const Plan& plan) {
             "messages");
         error.code = "context_length_exceeded";
         return error;
+    }
+    const auto closed =
+        plan.query.restrictions != nullptr ? plan.query.restrictions->closed_seat : nullptr;
+    if (closed != nullptr && std::any_of(candidates.begin(), candidates.end(), [](const auto& c) {
+            return needs_account(*c.deployment);
+        })) {
+        return *closed;
     }
     const std::string why = candidates.empty() ? "no deployment" : candidates[0].excluded;
     return caller_error(Kind::unsupported,

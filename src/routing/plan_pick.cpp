@@ -63,9 +63,15 @@ void filter_tags(const Plan& plan, Hop& hop) {
 }
 
 // Why a deployment cannot serve this request; "" = it can, or nobody knows.
-std::string mismatch(const Plan& plan, int depth, const Deployment& deployment) {
+std::string mismatch(const Plan& plan, int depth, const Deployment& deployment,
+                     std::string_view upstream_model) {
     const Query& query = plan.query;
     const Capabilities& can = deployment.capabilities;
+    const Restrictions* restrictions = query.restrictions.get();
+    if (restrictions != nullptr && restrictions->closed_seat != nullptr &&
+        needs_account(deployment)) {
+        return restrictions->closed_seat->message;
+    }
     if (query.needs_tools && can.tools == false) {
         return "no tools";
     }
@@ -76,7 +82,9 @@ std::string mismatch(const Plan& plan, int depth, const Deployment& deployment) 
     if (depth > 0 && query.mode != Mode::embedding && deployment.mode == Mode::embedding) {
         return "embeddings only";
     }
-    return {};
+    return restrictions != nullptr && restrictions->unfit
+               ? restrictions->unfit(deployment, upstream_model)
+               : std::string();
 }
 
 std::string too_small(const Plan& plan, const Deployment& deployment) {
@@ -168,7 +176,8 @@ bool usable(Plan& plan, Hop& hop, Candidate& candidate, const Health& health, co
         candidate.excluded = std::move(reason);
         return false;
     }
-    const auto state = health.look(*candidate.deployment, now.mono, candidate.upstream_model);
+    const auto state = health.look(*candidate.deployment, now.mono, candidate.upstream_model,
+                                   seat_of(plan, *candidate.deployment));
     if (state.cooling) {
         const Wall until =
             now.wall + std::chrono::duration_cast<Wall::duration>(state.until - now.mono);
@@ -278,13 +287,13 @@ int retry_limit(const Plan& plan, const Hop& hop) {
 bool is_usual(const Plan& plan, const Resolved& asked) {
     return asked.match.deployments.size() == 1 && !plan.query.mock_first_failure &&
            !plan.table->settings.enable_tag_filtering &&
-           mismatch(plan, 0, *asked.match.deployments[0]).empty();
+           mismatch(plan, 0, *asked.match.deployments[0], asked.models[0]).empty();
 }
 
 bool is_free(const Plan& plan, const Health& health, Mono now) {
     const Deployment& deployment = *plan.usual->match.deployments[0];
     return too_small(plan, deployment).empty() &&
-           !health.look(deployment, now, plan.usual->models[0]).cooling;
+           !health.look(deployment, now, plan.usual->models[0], seat_of(plan, deployment)).cooling;
 }
 
 void lay_out(Plan& plan) {
@@ -301,6 +310,31 @@ void lay_out(Plan& plan) {
         Candidate& taken = plan.tried();
         hop.attempts = taken.attempts = 1;
         note(plan, hop, taken, "taken");
+    }
+}
+
+void exclude(Plan& plan,
+             std::function<std::string(const Deployment&, std::string_view upstream_model)> unfit) {
+    auto restrictions = std::make_shared<Restrictions>();
+    if (plan.query.restrictions != nullptr) {
+        *restrictions = *plan.query.restrictions;
+    }
+    restrictions->unfit = std::move(unfit);
+    plan.query.restrictions = restrictions;
+    if (plan.usual != nullptr) {
+        lay_out(plan);
+        return;
+    }
+    for (Hop& hop : plan.hops) {
+        for (Candidate& candidate : hop.candidates) {
+            if (candidate.excluded.empty()) {
+                candidate.excluded =
+                    restrictions->unfit(*candidate.deployment, candidate.upstream_model);
+            }
+            if (!candidate.excluded.empty()) {
+                note(plan, hop, candidate, candidate.excluded);
+            }
+        }
     }
 }
 
@@ -327,7 +361,7 @@ bool enter(Plan& plan, const FallbackTarget& target) {
         Candidate& candidate = hop.candidates.emplace_back();
         candidate.deployment = deployment;
         candidate.upstream_model = upstream_model(*deployment, hop.match);
-        candidate.excluded = mismatch(plan, hop.depth, *deployment);
+        candidate.excluded = mismatch(plan, hop.depth, *deployment, candidate.upstream_model);
     }
     filter_tags(plan, hop);
     for (Candidate& candidate : hop.candidates) {
@@ -370,9 +404,10 @@ bool any_ready_ahead(const Plan& plan, const Health& health, Mono now) {
             Candidate candidate;
             candidate.deployment = deployment;
             candidate.upstream_model = upstream_model(*deployment, *match);
-            if (mismatch(plan, 1, *deployment).empty() && too_small(plan, *deployment).empty() &&
-                !dead_as(plan, candidate) &&
-                !health.look(*deployment, now, candidate.upstream_model).cooling) {
+            if (mismatch(plan, 1, *deployment, candidate.upstream_model).empty() &&
+                too_small(plan, *deployment).empty() && !dead_as(plan, candidate) &&
+                !health.look(*deployment, now, candidate.upstream_model, seat_of(plan, *deployment))
+                     .cooling) {
                 return true;
             }
         }
@@ -389,7 +424,8 @@ std::optional<size_t> pick(Plan& plan, Health& health, const Now& now, Among amo
         }
         const size_t chosen = from.size() == 1 ? from[0] : shuffle(plan.here(), from, now.random);
         Candidate& candidate = plan.here().candidates[chosen];
-        if (health.claim_probe(*candidate.deployment, now.mono, candidate.upstream_model)) {
+        if (health.claim_probe(*candidate.deployment, now.mono, candidate.upstream_model,
+                               seat_of(plan, *candidate.deployment))) {
             note(plan, plan.here(), candidate, "taken");
             return chosen;
         }
@@ -412,11 +448,13 @@ std::optional<size_t> last_resort(Plan& plan, Health& health, const Now& now) {
                 continue;
             }
             const auto state =
-                health.look(*candidate.deployment, now.mono, candidate.upstream_model);
+                health.look(*candidate.deployment, now.mono, candidate.upstream_model,
+                            seat_of(plan, *candidate.deployment));
             // The only target is never shut off for what may have passed, however many ask.
             const bool only = possible == 1 && state.cause != Cause::rate_limited;
             if (may_probe(state.cause) &&
-                (health.claim_probe(*candidate.deployment, now.mono, candidate.upstream_model) ||
+                (health.claim_probe(*candidate.deployment, now.mono, candidate.upstream_model,
+                                    seat_of(plan, *candidate.deployment)) ||
                  only)) {
                 plan.hop = h;
                 note(plan, hop, candidate, "taken: a probe, everything cools");

@@ -146,4 +146,12 @@ enum class Among : uint8_t { untried, untried_of_later_tiers, any };
 [[nodiscard]] Error final_error(const Plan& plan, const Health& health, Mono now);
 [[nodiscard]] Error unknown_model(const Query& query);
 
+// Whose cooldowns count for a deployment.
+[[nodiscard]] inline std::string_view seat_of(const Plan& plan, const Deployment& deployment) {
+    const Restrictions* restrictions = plan.query.restrictions.get();
+    return restrictions == nullptr || !needs_account(deployment)
+               ? std::string_view()
+               : std::string_view(restrictions->seat);
+}
+
 }  // namespace belay::routing

@@ -72,6 +72,11 @@ struct Deployment {
     int line = 0;                // where it stands in the file; 0 = built in
 };
 
+// Served by a person's sign-in instead of a key.
+[[nodiscard]] inline bool needs_account(const Deployment& deployment) {
+    return deployment.provider == "github_copilot";
+}
+
 struct Alias {
     std::string group;
     bool hidden = false;

@@ -238,4 +238,19 @@ std::string_view endpoint_path(Endpoint e) {
     return {};
 }
 
+CataloguePtr join_catalogues(const std::vector<CataloguePtr>& lists) {
+    if (lists.size() < 2) {
+        return lists.empty() ? nullptr : lists.front();
+    }
+    auto joined = std::make_shared<Catalogue>(*lists.front());
+    for (const CataloguePtr& list : lists) {
+        for (const Model& model : list->models) {
+            if (joined->find(model.id) == nullptr) {
+                joined->models.push_back(model);
+            }
+        }
+    }
+    return joined;
+}
+
 }  // namespace belay::accounts

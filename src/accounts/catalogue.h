@@ -105,4 +105,7 @@ using CataloguePtr = std::shared_ptr<const Catalogue>;
 
 [[nodiscard]] std::string_view endpoint_path(Endpoint e);
 
+// The models of several accounts, each by its first mention; null when there is no list.
+[[nodiscard]] CataloguePtr join_catalogues(const std::vector<CataloguePtr>& lists);
+
 }  // namespace belay::accounts

@@ -27,6 +27,7 @@ AccountService::Core::Core(net::Loop& loop, net::Fetcher& fetcher, const Clock& 
       id_(next_id.fetch_add(1)) {
     // What start() will find, so that a start-up text printed before it does not say otherwise.
     auto first = std::make_shared<AccountView>();
+    first->account = options_.account;
     if (auto stored = vault_.load(); stored.ok()) {
         keep_warnings(stored->warnings);
         first->phase = stored->github_token.empty() ? Phase::signed_out : Phase::starting;
@@ -222,6 +223,7 @@ void AccountService::Core::set_credential(Secret token, std::string base, bool d
     credential->direct = direct;
     credential->generation = ++generation_;
     credential->profile = profile_;
+    credential->account = options_.account;
     credential->expires_at = direct ? Mono::max() : now + life;
     refresh_at_ = direct ? Mono::max() : plan_refresh(now, life, jitter());
     minted_at_ = now;
@@ -283,7 +285,22 @@ std::string AccountService::Core::checked_base(const std::string& announced) {
 
 void AccountService::Core::note_quota(Quota quota) {
     merge_quota(quotas_, std::move(quota));
+    meter_quotas();
     publish();
+}
+
+// What the account's main allowance says, for callers with a floor.
+void AccountService::Core::meter_quotas() {
+    User user;
+    user.quotas = quotas_;
+    const Quota* main = user.main_quota();
+    SeatMeter::Left left;
+    if (main != nullptr && !main->unlimited && !main->placeholder && main->entitlement > 0) {
+        const bool credits = main->credits || (user_ && user_->credits);
+        left.unit = credits ? SeatMeter::Unit::credits : SeatMeter::Unit::requests;
+        left.amount = static_cast<int64_t>(main->remaining * (credits ? 1e9 : 1e3));
+    }
+    meter_.set(left);
 }
 
 void AccountService::Core::sign_in(std::string owner, Replace replace) {
@@ -337,6 +354,7 @@ void AccountService::Core::sign_out() {
 void AccountService::Core::publish() {
     auto v = std::make_shared<AccountView>();
     v->revision = ++revision_;
+    v->account = options_.account;
     v->phase = phase_;
     v->device = flow_.state();
     v->device_owner = flow_.owner();

@@ -41,6 +41,7 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
                                                  Mono deadline);
     [[nodiscard]] net::Loop& loop() { return loop_; }
     [[nodiscard]] const Clock& clock() const { return clock_; }
+    [[nodiscard]] SeatMeter& meter() { return meter_; }
     [[nodiscard]] seconds catalogue_life() const { return options_.catalogue_life; }
 
     // control loop
@@ -88,6 +89,8 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     void end_exchange(Problem problem);
     void accept_token(ExchangedToken token, const std::string& body);
     void accept_user(User user);
+    void refuse_seat(std::string text);
+    void meter_quotas();
     void load_account();
     void rotate_base();
     void keep_or_drop_rejected();
@@ -117,6 +120,7 @@ class AccountService::Core : public std::enable_shared_from_this<Core> {
     bool loaded_ = false;  // reload() has run
 
     // published
+    SeatMeter meter_;
     const uint64_t id_;  // never used twice in this process
     mutable std::mutex mutex_;
     CredentialPtr published_;

@@ -253,11 +253,28 @@ void AccountService::Core::accept_user(User user) {
     const bool first = !user_ || user_->login != user.login;
     user_base_ = user.api_base;
     quotas_ = user.quotas;
+    if (options_.refuse_login) {
+        if (std::string why = options_.refuse_login(user.login); !why.empty()) {
+            refuse_seat(std::move(why));
+            return;
+        }
+    }
     user_ = std::move(user);
+    meter_quotas();
     if (first && phase_ == Phase::signed_in) {
         log::write(log::Level::info, "account.signed_in",
                    "signed in to GitHub Copilot as " + user_->login + " (" + user_->plan + ")");
     }
+    publish();
+}
+
+// A stored sign-in that belongs to another person here (a copied folder): it is not used.
+void AccountService::Core::refuse_seat(std::string text) {
+    log::write(log::Level::error, "account.seat_taken", text, {{"account", options_.account}});
+    adopt({}, {}, false);
+    problem_ = {Problem::What::refused, "seat_taken", "This seat is another user's",
+                std::move(text),        "",           {}};
+    phase_ = Phase::refused;
     publish();
 }
 
@@ -341,7 +358,9 @@ net::Task<void> AccountService::Core::run_device_poll(std::shared_ptr<Core> self
     if (!token) {
         co_return;
     }
-    if (self->replace_ == Replace::ask && self->user_ && self->phase_ == Phase::signed_in) {
+    const bool asks =
+        self->replace_ == Replace::ask && self->user_ && self->phase_ == Phase::signed_in;
+    if (asks || self->options_.refuse_login) {
         co_await run_compare(self, std::move(*token));
     } else {
         self->take_sign_in(std::move(*token));
@@ -362,6 +381,20 @@ net::Task<void> AccountService::Core::run_compare(std::shared_ptr<Core> self, Se
                     ? parse_user(reply->body)
                     : Result<User>(upstream_error(Kind::upstream_unavailable, "unknown"));
     const std::string login = user.ok() ? user->login : "an account that GitHub does not name";
+    if (self->options_.refuse_login) {
+        std::string why = user.ok() ? self->options_.refuse_login(login)
+                                    : "GitHub did not say whose sign-in this is. Try again.";
+        if (!why.empty()) {
+            self->flow_.refuse(std::move(why));
+            self->publish();
+            co_return;
+        }
+        if (self->replace_ != Replace::ask || !self->user_ || self->phase_ != Phase::signed_in) {
+            self->take_sign_in(std::move(token));
+            self->publish();
+            co_return;
+        }
+    }
     if (self->user_ && login == self->user_->login) {
         self->take_sign_in(std::move(token));
     } else {

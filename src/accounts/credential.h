@@ -27,6 +27,7 @@ struct Credential {
     Mono expires_at{};        // by the local clock
     uint64_t generation = 0;  // rises with each refresh; tells a stale token from a fresh one
     std::shared_ptr<const Profile> profile;
+    std::string account;  // whose: the id of a person's account; "" = the process's own
 };
 
 using CredentialPtr = std::shared_ptr<const Credential>;

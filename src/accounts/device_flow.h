@@ -62,6 +62,8 @@ class DeviceFlow {
     void on_started(Result<DeviceCode> answer, Mono now);
     // The access token, once.
     [[nodiscard]] std::optional<Secret> on_poll(Result<PollAnswer> answer, Mono now);
+    // The finished flow was for an account that may not be used here.
+    void refuse(std::string why) { finish(State::failed, std::move(why)); }
     // Ends a flow whose time is over; true when that changed something.
     bool tick(Mono now);
 

@@ -90,6 +90,8 @@ net::Task<Result<CataloguePtr>> AccountService::list_models(Mono deadline) {
     co_return upstream_error(Kind::upstream_unavailable, "Copilot gave no list of models");
 }
 
+SeatMeter& AccountService::meter() const { return core_->meter(); }
+
 bool AccountService::wants_quota(Mono now) const { return core_->wants_quota(now); }
 
 void AccountService::note_quota(std::string_view header_name, std::string_view value) {

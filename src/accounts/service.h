@@ -23,6 +23,7 @@
 #include "accounts/credential.h"
 #include "accounts/device_flow.h"
 #include "accounts/endpoints.h"
+#include "accounts/seat_meter.h"
 #include "accounts/token.h"
 #include "accounts/user.h"
 #include "accounts/vault.h"
@@ -51,6 +52,7 @@ enum class Replace : uint8_t { at_once, ask };
 // Everything the sign-in page and the start-up text show. Immutable; replaced whole.
 struct AccountView {
     uint64_t revision = 0;
+    std::string account;  // the id of a person's account; "" = the process's own
     Phase phase = Phase::signed_out;
 
     // the device flow
@@ -91,6 +93,10 @@ struct AccountOptions {
     seconds catalogue_life{600};
     seconds user_life{900};
     std::function<double()> jitter;  // [0, 1); quick_random_unit when empty
+    std::string account;             // the id of a person's account; "" = the process's own
+    // Asked on the control loop before a sign-in is taken: why this GitHub login may not be used
+    // here, for a person; "" = it may. Empty function: every login may.
+    std::function<std::string(const std::string& login)> refuse_login;
     std::string sign_in_hint = "open http://localhost:4001/github or run `belay login`";
 };
 
@@ -140,6 +146,9 @@ class AccountService final {
     // second; call note_quota regardless on a 402 or 429.
     [[nodiscard]] bool wants_quota(Mono now) const;
     void note_quota(std::string_view header_name, std::string_view value);
+
+    // What is left of the allowance, for callers with a floor. Any thread.
+    [[nodiscard]] SeatMeter& meter() const;
 
     // `owner` is an opaque mark of who asked (a browser session, "terminal").
     void sign_in(std::string owner, Replace replace = Replace::at_once);

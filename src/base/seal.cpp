@@ -1,6 +1,7 @@
 #include "base/seal.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 
 #include <array>
@@ -139,6 +140,21 @@ class Aead final : public Seal {
 };
 
 }  // namespace
+
+std::string keyed_hash_hex(const Secret& key, std::string_view data) {
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    ::HMAC(EVP_sha256(), key.reveal().data(), static_cast<int>(key.reveal().size()),
+           reinterpret_cast<const unsigned char*>(data.data()), data.size(), mac, &size);
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string out;
+    out.reserve(size_t{size} * 2);
+    for (unsigned i = 0; i < size; ++i) {
+        out += kDigits[mac[i] >> 4U];
+        out += kDigits[mac[i] & 15U];
+    }
+    return out;
+}
 
 bool is_sealed(std::string_view text) { return text.substr(0, kPrefix.size()) == kPrefix; }
 

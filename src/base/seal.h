@@ -25,6 +25,9 @@ class Seal {
                                               std::string_view place) const = 0;
 };
 
+// Lower-case hexadecimal HMAC-SHA-256.
+[[nodiscard]] std::string keyed_hash_hex(const Secret& key, std::string_view data);
+
 [[nodiscard]] bool is_sealed(std::string_view text);
 
 // The first of `salts` seals, all of them open: a rotation keeps the former one for a while. A salt

@@ -101,6 +101,7 @@ constexpr Column kColumns[] = {
     {"fallback_reason", [](Out& out, const Record& r) { put(out, r.fallback_reason); }},
     {"user_agent", [](Out& out, const Record& r) { put(out, r.user_agent); }},
     {"upstream_request_id", [](Out& out, const Record& r) { put(out, r.upstream_request_id); }},
+    {"copilot_account", [](Out& out, const Record& r) { put(out, r.shown_account()); }},
 };
 
 void write_line(std::string& out, const std::function<void(const Column&)>& write) {

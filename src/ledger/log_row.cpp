@@ -119,6 +119,7 @@ void put_own(std::string& out, const SpendRecord& record) {
     put_text(out, "fallback_reason", record.fallback_reason);
     put_text(out, "initiator", initiator_name(record.initiator));
     put_text(out, "upstream_request_id", record.upstream_request_id);
+    put_text_or_null(out, "copilot_account", record.shown_account());
     put_raw(out, "usage_estimated", record.usage_estimated ? "true" : "false");
     out += '}';
 }

@@ -45,11 +45,18 @@ Initiator parse_initiator(std::string_view name) {
     return value_in(kInitiators, name, Initiator::unknown);
 }
 
+std::string_view SpendRecord::shown_account() const {
+    return !account.empty()               ? std::string_view(account)
+           : provider == "github_copilot" ? std::string_view("default")
+                                          : std::string_view();
+}
+
 void SpendRecord::clear() {
     for (std::string* text :
-         {&request_id, &asked, &model_group, &deployment_id, &provider, &upstream_model, &api_base,
-          &error_code, &error_message, &key_fingerprint, &key_alias, &user, &team, &organization,
-          &end_user, &session_id, &user_agent, &fallback_reason, &upstream_request_id}) {
+         {&request_id,     &asked,      &model_group, &deployment_id,   &provider,
+          &upstream_model, &api_base,   &error_code,  &error_message,   &key_fingerprint,
+          &key_alias,      &user,       &team,        &organization,    &account,
+          &end_user,       &session_id, &user_agent,  &fallback_reason, &upstream_request_id}) {
         text->clear();
     }
     tags.clear();

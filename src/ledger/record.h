@@ -78,6 +78,7 @@ struct SpendRecord {
     std::string user;  // internal user of the key
     std::string team;  // of the key
     std::string organization;
+    std::string account;   // of a person whose Copilot seat served; "" = the process's own, or none
     std::string end_user;  // as the caller stated it
     std::string session_id;
     std::string user_agent;  // product only: "claude-cli/2.1"
@@ -92,6 +93,9 @@ struct SpendRecord {
     bool usage_estimated = false;  // the upstream gave no usage; tokens are counted here
 
     bool operator==(const SpendRecord&) const = default;
+    // Whose Copilot seat served, as reports name it: a person's account, "default" for the
+    // process's own, "" when it was no Copilot model.
+    [[nodiscard]] std::string_view shown_account() const;
     // Ready for the next request; strings and vectors keep their memory.
     void clear();
 };

@@ -276,6 +276,7 @@ void write_json(std::string& out, const SpendRecord& record) {
     write_text_member(out, "fallback_reason", record.fallback_reason);
     write_text_member(out, "initiator", initiator_name(record.initiator));
     write_text_member(out, "upstream_request_id", record.upstream_request_id);
+    write_text_member(out, "copilot_account", record.account);
     write_text_member(out, "api_key", record.key_fingerprint);
     write_text_member(out, "key_alias", record.key_alias);
     write_text_member(out, "user", record.user);

@@ -135,6 +135,7 @@ bool upstream_cost_is_cost(const ledger::SpendRecord& record) {
 
 void write_extra(std::string& out, const ledger::SpendRecord& record) {
     ExtraWriter extra(out);
+    extra.text("account", record.account);
     extra.number("attempted_retries", record.attempted_retries);
     extra.number("attempted_fallbacks", record.attempted_fallbacks);
     extra.text("fallback_reason", record.fallback_reason);
@@ -276,6 +277,7 @@ void restore_extra(ledger::SpendRecord& record, std::string_view extra, Age age)
     }
     record.attempted_retries = number("attempted_retries");
     record.attempted_fallbacks = number("attempted_fallbacks");
+    record.account = text("account");
     record.fallback_reason = text("fallback_reason");
     if (const auto kind = value["error_kind"].as_int();
         kind && *kind >= 0 && *kind <= static_cast<int64_t>(Kind::internal)) {

@@ -6,7 +6,6 @@
 #include "admin/call.h"
 #include "admin/families.h"
 #include "base/ids.h"
-#include "governance/keys.h"
 
 namespace belay::admin {
 namespace {
@@ -167,7 +166,7 @@ Result<Value> store_unified(Call& call, const std::string& id, Value document) {
     TRY(merge(call, {kUnified}, document));
     Value hashes = Value::array();
     for (const std::string& key : to_texts(document["assigned_key_ids"])) {
-        hashes.push(Value(governance::hash_of(key)));
+        hashes.push(Value(call.services.directory.id_of(key)));
     }
     document.set("assigned_key_ids", std::move(hashes));
     for (const std::string& team : to_texts(document["assigned_team_ids"])) {

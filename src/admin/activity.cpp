@@ -8,7 +8,6 @@
 #include "admin/call.h"
 #include "admin/families.h"
 #include "admin/log_rows.h"
-#include "governance/keys.h"
 
 namespace belay::admin {
 namespace {
@@ -225,7 +224,7 @@ Result<ledger::DayFilter> read_filter(const Call& call, Entity entity) {
     filter.until = dates.until;
     filter.models = call.asked_texts("model");
     for (const std::string& key : call.asked_texts("api_key")) {
-        filter.keys.push_back(governance::hash_of(key));
+        filter.keys.push_back(call.services.directory.id_of(key));
     }
     filter.users = call.asked_texts("user_id");
     filter.teams = call.asked_texts("team_ids");

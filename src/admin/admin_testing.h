@@ -145,7 +145,7 @@ class World {
         caller->is_master = true;
         caller->role = governance::Role::proxy_admin;
         if (!key.empty()) {
-            const auto known = directory.caller(governance::key_hash(key));
+            const auto known = directory.caller(directory.key_id(key));
             REQUIRE(known != nullptr);
             return ask_as(method, target, body, known);
         }

@@ -4,6 +4,7 @@
 
 #include "admin/families.h"
 #include "governance/duration.h"
+#include "governance/keys.h"
 
 namespace belay::admin {
 
@@ -72,6 +73,7 @@ void Call::put(EntityKind kind, std::string_view id, Value document) {
     if (kind == EntityKind::model || kind == EntityKind::config) {
         models_changed_ = true;
     }
+    accounts_changed_ = accounts_changed_ || kind == EntityKind::account;
     for (governance::Change& change : changes_) {
         if (change.kind == kind && change.id == id) {
             change.doc = std::move(document);
@@ -85,6 +87,16 @@ void Call::put(EntityKind kind, std::string_view id, Value document) {
     change.doc = std::move(document);
     change.expected = entity && !entity->is_deleted() ? entity->version : 0;
     changes_.push_back(std::move(change));
+}
+
+void Call::keep_token(Value& document, const std::string& id, const Secret& key) const {
+    document.erase("sealed_token");
+    const std::string token = governance::key_hash(key.reveal());
+    if (id != token && services.seal != nullptr) {
+        if (auto sealed = services.seal->seal(token, "key/" + id); sealed.ok()) {
+            document.set("sealed_token", std::move(*sealed));
+        }
+    }
 }
 
 void Call::set_spent(ScopeKind kind, std::string id, Value& document, NanoCredits amount) {

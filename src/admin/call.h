@@ -62,8 +62,14 @@ class Call {
     // What a scope has spent is `amount` from now on: in `document` (which the caller puts) and,
     // after the commit, in the governor. A restart finds it again by kSpendOffset.
     void set_spent(governance::ScopeKind kind, std::string id, Value& document, NanoCredits amount);
+    // LiteLLM's hash of a key that is stored under another id: kept sealed in its document, so that
+    // the API shows it (Management::show_tokens).
+    void keep_token(Value& document, const std::string& id, const Secret& key) const;
     // After the commit the routing table is built anew.
     void models_changed() { models_changed_ = true; }
+    void accounts_changed() { accounts_changed_ = true; }
+    // Runs after the commit, before the reply.
+    std::function<void()> then;
     // For handlers that change entities as an effect of reading (none) or of signing in.
     [[nodiscard]] const std::vector<governance::Change>& changes() const { return changes_; }
     // What this call is called in the audit log: "created" unless a route says otherwise.
@@ -94,6 +100,7 @@ class Call {
     std::vector<governance::Change> changes_;
     std::vector<governance::Spent> spent_;
     bool models_changed_ = false;
+    bool accounts_changed_ = false;
 };
 
 // What a start adds to the ledger's sum over all time to get the spend of the running window, in

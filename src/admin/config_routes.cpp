@@ -50,6 +50,47 @@ void store_section(Call& call, std::string_view section, Value value) {
              Value::object({{"param_name", Value(section)}, {"param_value", std::move(value)}}));
 }
 
+// Variables that are read from the process's environment before there is a database: stored ones
+// would not be.
+bool is_read_at_start(std::string_view name) {
+    for (const std::string_view one : {"LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "DATABASE_URL",
+                                       "UI_USERNAME", "UI_PASSWORD", "HOME", "PATH"}) {
+        if (name == one) {
+            return true;
+        }
+    }
+    for (const std::string_view prefix : {"BELAY_", "GITHUB_COPILOT_", "REDIS_", "LD_"}) {
+        if (name.starts_with(prefix)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Result<void> check_variables(const Value& variables) {
+    for (const json::Member& member : variables.members()) {
+        const bool named = !member.key.empty() && member.key.size() <= 256 &&
+                           std::all_of(member.key.begin(), member.key.end(), [](char c) {
+                               return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                                      (c >= '0' && c <= '9') || c == '_';
+                           });
+        if (!named || !(member.value.is_string() || member.value.is_null())) {
+            return bad_request(in_error("environment_variables maps names of letters, digits and "
+                                        "'_' to text (null removes one): " +
+                                        member.key.substr(0, 64)),
+                               "environment_variables");
+        }
+        if (is_read_at_start(member.key)) {
+            return bad_request(
+                in_error(member.key + " is read when the program starts: set it in its "
+                                      "environment. Stored variables serve os.environ/ "
+                                      "references of models and settings"),
+                "environment_variables");
+        }
+    }
+    return {};
+}
+
 Result<void> check_members(const Value& section) {
     for (const json::Member& member : section.members()) {
         if (std::find(kFileOnly.begin(), kFileOnly.end(), member.key) != kFileOnly.end()) {
@@ -73,11 +114,16 @@ Result<Value> update(Call& call) {
         if (!asked.is_object()) {
             continue;
         }
-        TRY(check_members(asked));
+        const bool variables = section == std::string_view("environment_variables");
+        TRY(variables ? check_variables(asked) : check_members(asked));
         Value value = stored(call, section);
         const Value added = TRY(sealed(call, section, asked));
         for (const json::Member& member : added.members()) {
-            value.set(member.key, member.value);
+            if (variables && member.value.is_null()) {
+                value.erase(member.key);
+            } else {
+                value.set(member.key, member.value);
+            }
         }
         store_section(call, section, std::move(value));
     }
@@ -315,7 +361,8 @@ constexpr Field kUpdate[] = {
     {"router_settings", Type::map, "merged over what is stored"},
     {"litellm_settings", Type::map, "merged over what is stored"},
     {"general_settings", Type::map, "merged over what is stored"},
-    {"environment_variables", Type::map, "stored sealed, never returned"},
+    {"environment_variables", Type::map,
+     "for os.environ/ references; stored sealed, never returned; null removes one"},
 };
 constexpr Field kListQuery[] = {
     {"config_type", Type::text, "which section", "\"general_settings\"", false,

@@ -27,13 +27,17 @@ std::span<const Route> health_routes();
 std::span<const Route> login_routes();
 std::span<const Route> invitation_routes();
 std::span<const Route> audit_routes();
+std::span<const Route> account_routes();
+std::span<const Route> connect_routes();
+std::span<const Route> service_routes();
 
 inline constexpr std::array kFamilies = {
     &key_routes,        &user_routes,         &team_routes,     &organization_routes,
     &customer_routes,   &budget_routes,       &tag_routes,      &model_routes,
     &credential_routes, &access_group_routes, &spend_routes,    &global_spend_routes,
     &activity_routes,   &config_routes,       &fallback_routes, &health_routes,
-    &login_routes,      &invitation_routes,   &audit_routes,
+    &login_routes,      &invitation_routes,   &audit_routes,    &account_routes,
+    &connect_routes,    &service_routes,
 };
 
 // What a budget says; null clears.

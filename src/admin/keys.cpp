@@ -272,7 +272,7 @@ Result<void> check_reserved(const Call& call, const Value& body, std::string_vie
     }
     const Value before = call.doc(EntityKind::key, hash)["metadata"];
     for (const std::string_view name :
-         {"copilot_account", "credits_floor", "allow_client_mock_response"}) {
+         {"copilot_account", "credits_floor", "premium_floor", "allow_client_mock_response"}) {
         if (body["metadata"][name] != before[name]) {
             return forbidden("Only a proxy admin may change metadata." + std::string(name),
                              "metadata");
@@ -320,7 +320,7 @@ Result<std::string> named_key(const Call& call) {
     if (key.empty()) {
         return bad_request("No key passed in: give `key` or `key_alias`", "key");
     }
-    std::string hash = governance::hash_of(key);
+    std::string hash = call.services.directory.id_of(key);
     const Value document = call.doc(EntityKind::key, hash);
     if (document.is_null()) {
         return not_found("{'message': 'Key not found in database'}", "key");
@@ -339,6 +339,16 @@ Value shown_key(std::string_view sent, std::string_view hash, Value row) {
         out.set(member.key, member.value);
     }
     return out;
+}
+
+// Who is given the secret of a key that is another person's does not get their Copilot seat.
+void note_holder(const Call& call, Value& document) {
+    const std::string_view user = document["user_id"].as_string();
+    if (user.empty() || call.is_admin() || call.is_self(user)) {
+        document.erase("seat_withheld");
+    } else {
+        document.set("seat_withheld", true);
+    }
 }
 
 Result<void> set_expiry(const Call& call, Value& document) {
@@ -438,7 +448,7 @@ Result<Value> generate_for_service(Call& call) {
 Result<Value> remove(Call& call) {
     std::vector<std::pair<std::string, std::string>> found;  // as sent, hash
     for (const std::string& key : call.texts("keys")) {
-        std::string hash = governance::hash_of(key);
+        std::string hash = call.services.directory.id_of(key);
         if (call.exists(EntityKind::key, hash)) {
             found.emplace_back(key, std::move(hash));
         }
@@ -479,7 +489,7 @@ Result<Value> regenerate(Call& call) {
         }
     }
     const Secret secret = chosen.empty() ? governance::generate_key() : Secret(chosen);
-    const std::string fresh = governance::key_hash(secret.reveal());
+    const std::string fresh = call.services.directory.key_id(secret.reveal());
     if (call.exists(EntityKind::key, fresh)) {
         return bad_request("This key exists already", "new_key");
     }
@@ -487,6 +497,8 @@ Result<Value> regenerate(Call& call) {
     document.set("key_name", governance::key_name(secret.reveal()));
     document.erase(kSpendOffset);  // the new hash has no sum of its own yet
     call.set_spent(ScopeKind::key, fresh, document, spent);
+    note_holder(call, document);
+    call.keep_token(document, fresh, secret);
     document.set("rotation_count", document["rotation_count"].as_int().value_or(0) + 1);
     document.set("last_rotation_at", call.now);
     const int64_t grace =
@@ -630,7 +642,7 @@ Result<Value> make_key(Call& call, const Value& asked) {
         }
     }
     const Secret secret = chosen.empty() ? governance::generate_key() : Secret(chosen);
-    const std::string hash = governance::key_hash(secret.reveal());
+    const std::string hash = call.services.directory.key_id(secret.reveal());
     if (call.exists(EntityKind::key, hash)) {
         return bad_request("This key exists already: choose another or leave `key` out", "key");
     }
@@ -661,6 +673,8 @@ Result<Value> make_key(Call& call, const Value& asked) {
     merge_tags(body, document);
     preset_routes(body["key_type"].as_string(), document);
     document.set("key_name", governance::key_name(secret.reveal()));
+    note_holder(call, document);
+    call.keep_token(document, hash, secret);
     call.set_spent(ScopeKind::key, hash, document, amount_of(body["spend"]));
     call.put(EntityKind::key, hash, document);
     return shown_key(secret.reveal(), hash, key_row(call, hash, call.doc(EntityKind::key, hash)));

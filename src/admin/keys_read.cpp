@@ -35,7 +35,8 @@ Error unknown_key() { return not_found("{'message': 'Key not found in database'}
 
 Result<Value> info(Call& call) {
     const std::string sent = call.asked("key");
-    const std::string hash = sent.empty() ? call.caller.key_hash : governance::hash_of(sent);
+    const std::string hash =
+        sent.empty() ? call.caller.key_hash : call.services.directory.id_of(sent);
     const Value document = hash.empty() ? Value() : call.doc(EntityKind::key, hash);
     if (document.is_null()) {
         return unknown_key();
@@ -52,7 +53,7 @@ Result<Value> info(Call& call) {
 Result<Value> info_of_many(Call& call) {
     Value infos = Value::array();
     for (const std::string& key : call.texts("keys")) {
-        const std::string hash = governance::hash_of(key);
+        const std::string hash = call.services.directory.id_of(key);
         const Value document = call.doc(EntityKind::key, hash);
         if (!document.is_null() && may_see(call, hash, document)) {
             Value row = key_row(call, hash, document);
@@ -130,7 +131,8 @@ bool listed(const Call& call, std::string_view hash, const Value& key, const Vis
             return false;
         }
     }
-    if (!call.asked("key_hash").empty() && hash != governance::hash_of(call.asked("key_hash"))) {
+    if (!call.asked("key_hash").empty() &&
+        hash != call.services.directory.id_of(call.asked("key_hash"))) {
         return false;
     }
     if (!call.asked("access_group_id").empty() &&

@@ -53,6 +53,7 @@ Value metadata(const ledger::SpendRecord& r) {
     m.set("fallback_reason", text_or_null(r.fallback_reason));
     m.set("asked_model", r.asked);
     m.set("upstream_request_id", text_or_null(r.upstream_request_id));
+    m.set("copilot_account", text_or_null(r.shown_account()));
     m.set("usage_estimated", r.usage_estimated);
     m.set("litellm_overhead_time_ms", static_cast<double>(r.queue_us) / 1000.0);
     return m;

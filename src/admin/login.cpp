@@ -100,7 +100,9 @@ std::string begin_session(Call& call, const Value& user) {
                               "/model_group/*", "/v1/models", "/models", "/logout"}));
     }
     key.set("expires", render_utc(Wall(milliseconds(call.now_ms + kSessionMs))));
-    call.put(EntityKind::key, governance::key_hash(secret.reveal()), std::move(key));
+    const std::string key_id = call.services.directory.key_id(secret.reveal());
+    call.keep_token(key, key_id, secret);
+    call.put(EntityKind::key, key_id, std::move(key));
     return secret.reveal();
 }
 

@@ -131,6 +131,28 @@ Value without_secrets(Value document) {
     return document;
 }
 
+// Whose counters go with the entity.
+std::optional<governance::ScopeKind> scope_of(EntityKind kind) {
+    switch (kind) {
+        case EntityKind::key:
+            return governance::ScopeKind::key;
+        case EntityKind::user:
+            return governance::ScopeKind::user;
+        case EntityKind::team:
+            return governance::ScopeKind::team;
+        case EntityKind::team_member:
+            return governance::ScopeKind::team_member;
+        case EntityKind::organization:
+            return governance::ScopeKind::organization;
+        case EntityKind::customer:
+            return governance::ScopeKind::customer;
+        case EntityKind::tag:
+            return governance::ScopeKind::tag;
+        default:
+            return std::nullopt;
+    }
+}
+
 void add_audit(Call& call) {
     const std::vector<governance::Change> done = call.changes();
     for (const governance::Change& change : done) {
@@ -281,7 +303,33 @@ Answer Management::run(const Ask& ask, const Route& route, const Match& match, c
             answer.headers.emplace_back("Content-Type", std::string(kJson));
             answer.body = json::dump(*made);
         }
+        show_tokens(answer.body);
         return answer;
+    }
+}
+
+void Management::show_tokens(std::string& body) const {
+    constexpr size_t kLength = 64;
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    for (size_t at = 0; at < body.size();) {
+        size_t end = at;
+        while (end < body.size() && is_hex(body[end])) {
+            ++end;
+        }
+        if (end - at == kLength) {
+            const std::string id = body.substr(at, kLength);
+            auto key = services_.directory.find(EntityKind::key, id);
+            key = key ? key : services_.directory.find(EntityKind::deleted_key, id);
+            const std::string_view sealed =
+                key ? key->doc["sealed_token"].as_string() : std::string_view();
+            if (!sealed.empty() && services_.seal != nullptr) {
+                if (auto token = services_.seal->open(sealed, "key/" + id);
+                    token.ok() && token->reveal().size() == kLength) {
+                    body.replace(at, kLength, token->reveal());
+                }
+            }
+        }
+        at = end + 1;
     }
 }
 
@@ -295,12 +343,23 @@ Result<void> Management::commit(Call& call) {
             return written.error();
         }
         services_.directory.apply(*written);
+        for (const governance::Entity& entity : *written) {
+            if (const auto scope = scope_of(entity.kind); scope && entity.is_deleted()) {
+                services_.governor.forget(*scope, entity.id);
+            }
+        }
     }
     if (!call.spent_.empty()) {
         services_.governor.set_spent(call.spent_);
     }
     if (call.models_changed_ && services_.on_models_changed) {
         services_.on_models_changed();
+    }
+    if (call.accounts_changed_ && services_.on_accounts_changed) {
+        services_.on_accounts_changed();
+    }
+    if (call.then) {
+        call.then();
     }
     return {};
 }

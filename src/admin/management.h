@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "accounts/account_set.h"
 #include "admin/login_guard.h"
 #include "admin/schema.h"
 #include "base/clock.h"
@@ -90,6 +91,9 @@ struct Services {
     std::function<void()> on_models_changed;
     std::function<size_t()> requests_in_flight;
     std::function<bool(const std::string& id)> is_cooling;  // a deployment rests
+    accounts::AccountSet* accounts = nullptr;  // null: there are no Copilot accounts here
+    // Entities of kind account were written; like on_models_changed.
+    std::function<void()> on_accounts_changed = nullptr;
     // Counts wrong passwords; Management makes one where there is none.
     std::shared_ptr<LoginGuard> guard = nullptr;
 };
@@ -130,6 +134,9 @@ class Management {
                                             const json::Value& body, const json::Value& query);
     [[nodiscard]] Result<void> commit(Call& call);
     Result<bool> refresh_locked();
+    // Clients know a key by LiteLLM's hash: ids of keys in a reply become that, wherever they
+    // stand.
+    void show_tokens(std::string& body) const;
 
     Services services_;
     const Bounds bounds_;

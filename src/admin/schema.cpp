@@ -219,7 +219,8 @@ Value parse_default(std::string_view text) {
 
 // Stored beside the rest and never shown.
 bool is_hidden(std::string_view name) {
-    return name == "password" || name == "spend_offset_nano" || name == "import_digest";
+    return name == "password" || name == "spend_offset_nano" || name == "import_digest" ||
+           name == "sealed_token" || name == "seat_withheld";
 }
 
 const std::vector<std::pair<std::string_view, std::string_view>>& group_prefixes() {

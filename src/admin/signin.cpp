@@ -158,6 +158,9 @@ SigninReply SigninPage::handle(const SigninRequest& request) const {
     if (get && request.path.starts_with(kAssetsPath)) {
         return serve_asset(request.path.substr(kAssetsPath.size()), request.query);
     }
+    if (get && request.path == "/github/connect") {
+        return connect(request);
+    }
     const Session session = read_session(request);
     if (get && (request.path == "/github" || request.path == "/github/")) {
         return page(request, session);
@@ -223,6 +226,23 @@ SigninReply SigninPage::page(const SigninRequest& request, const Session& sessio
                                                      "; Path=/github; HttpOnly; SameSite=Lax");
     }
     reply.body = render_page(context);
+    add_safety_headers(reply);
+    return reply;
+}
+
+SigninReply SigninPage::connect(const SigninRequest& request) const {
+    const std::string_view name = host_name(request.host);
+    const bool bracketed = request.host.starts_with('[');
+    const std::string here = (bracketed ? "[" + std::string(name) + "]" : std::string(name)) + ":" +
+                             std::to_string(options_.api_port);
+    if (options_.api_port != 0 && request.host != here) {
+        SigninReply reply = plain(303, "The page is at http://" + here + "/github/connect");
+        reply.headers.emplace_back("Location", "http://" + here + "/github/connect");
+        return reply;
+    }
+    SigninReply reply;
+    reply.headers = {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-store"}};
+    reply.body = render_connect_page(asset_version());
     add_safety_headers(reply);
     return reply;
 }

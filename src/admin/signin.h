@@ -9,6 +9,8 @@
 //   POST /github/confirm         lets another account take the present one's place
 //   POST /github/cancel          ends the one begun here
 //   POST /github/signout         removes the stored sign-in
+//   GET  /github/connect         a person's own account: the page; the rest is /copilot/connect/*
+//                                of the management API, so it is served beside that one
 //   GET  /github/assets/NAME     style, script, icon
 //
 // Safe next to hostile pages and other local services: foreign Hosts are refused, nothing changes
@@ -51,6 +53,7 @@ struct SigninOptions {
     // Host values that are accepted besides loopback names (any port): "box.lan:4001".
     std::vector<std::string> hosts;
     std::string api_url = "http://localhost:4000";  // shown when signed in
+    uint16_t api_port = 0;  // where /github/connect works; 0 = wherever it is asked for
     std::string store_text = "~/.config/litellm/github_copilot";
     // When set, nothing but the empty page is shown without it: the operator opens
     // http://…/github#k=TOKEN. For listeners that others can reach.
@@ -84,6 +87,7 @@ class SigninPage final {
     [[nodiscard]] std::string token_for(std::string_view session_id) const;
     [[nodiscard]] bool knows_host(std::string_view host) const;
     [[nodiscard]] SigninReply page(const SigninRequest& request, const Session& session) const;
+    [[nodiscard]] SigninReply connect(const SigninRequest& request) const;
     [[nodiscard]] SigninReply status(const SigninRequest& request, const Session& session) const;
     [[nodiscard]] SigninReply change(const SigninRequest& request, const Session& session) const;
 

@@ -47,10 +47,17 @@ std::string host_and_path(std::string_view url) {
 // --- the states
 
 std::string render_welcome(const PanelContext& c) {
-    std::string html = heading("Tie in to GitHub Copilot");
-    html += lead(
-        "Sign in once. Every tool on this machine that speaks OpenAI can then use the models of "
-        "your Copilot subscription.");
+    std::string html =
+        heading(c.person.empty() ? "Tie in to GitHub Copilot" : "Connect your Copilot account");
+    if (c.person.empty()) {
+        html += lead(
+            "Sign in once. Every tool on this machine that speaks OpenAI can then use the models "
+            "of your Copilot subscription.");
+    } else {
+        html += "<p class=\"lead\">You are <b>" + escape_html(c.person) +
+                "</b> here. Sign in at GitHub once: your keys then use your own Copilot "
+                "subscription, and nobody else's keys do.</p>\n";
+    }
     if (c.view.problem.id == "unsafe_files") {
         html += "<p class=\"note warn\">" + escape_html(c.view.problem.text) + "</p>\n";
     }
@@ -267,7 +274,8 @@ std::string render_ready(const PanelContext& c) {
     const AccountView& v = c.view;
     const std::string who = v.login.empty() ? "your account" : v.login;
     std::string html = heading("On belay");
-    html += lead("You are signed in. Nothing else to do here.");
+    html += lead(c.person.empty() ? "You are signed in. Nothing else to do here."
+                                  : "Your account is connected. Your keys use it from now on.");
     html += "<div class=\"account\"><span class=\"initials\" aria-hidden=\"true\">" +
             escape_html(initials(v.login)) + "</span><div><b>" + escape_html(who) +
             "</b><span>Copilot " + escape_html(v.plan.empty() ? "plan unknown" : v.plan) +
@@ -282,13 +290,18 @@ std::string render_ready(const PanelContext& c) {
         html += "<p class=\"note warn\">" + escape_html(warning) + "</p>\n";
     }
     html += render_quotas(v);
-    html +=
-        "<div class=\"endpoint\"><span>Point any OpenAI client at</span><code id=\"endpoint\">" +
-        escape_html(c.api_url) + "/v1</code><button class=\"copy js-only\" data-copy=\"" +
-        escape_html(c.api_url) + "/v1\">Copy</button></div>\n";
+    if (c.person.empty()) {
+        html +=
+            "<div class=\"endpoint\"><span>Point any OpenAI client at</span><code "
+            "id=\"endpoint\">" +
+            escape_html(c.api_url) + "/v1</code><button class=\"copy js-only\" data-copy=\"" +
+            escape_html(c.api_url) + "/v1\">Copy</button></div>\n";
+    }
     html += render_models(v);
     html += "<div class=\"actions row\">" + action(c, "start", "Use another account", "quiet") +
-            action(c, "signout", "Sign out", "quiet") + "</div>\n";
+            (c.person.empty() ? action(c, "signout", "Sign out", "quiet")
+                              : action(c, "disconnect", "Disconnect", "quiet")) +
+            "</div>\n";
     return html;
 }
 

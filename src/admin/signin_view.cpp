@@ -147,40 +147,72 @@ std::string describe_state(const PanelContext& c) {
     return {};
 }
 
-std::string render_page(const PanelContext& c) {
-    const std::string v = "?v=" + std::string(c.asset_version);
-    const std::string base(c.nonce_path);
-    const std::string_view state = c.locked ? "locked" : state_name(c.state);
+namespace {
+
+std::string page_head(std::string_view asset_version, bool refreshes) {
+    const std::string v = "?v=" + std::string(asset_version);
     std::string html =
         "<!doctype html>\n<html lang=\"en\" class=\"no-script\">\n<head>\n<meta "
         "charset=\"utf-8\">\n";
     html += "<title>Belay · GitHub Copilot sign-in</title>\n";
     html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
     html += "<meta name=\"color-scheme\" content=\"light dark\">\n";
-    html += "<link rel=\"icon\" type=\"image/svg+xml\" href=\"" + base + "/assets/icon.svg" + v +
-            "\">\n";
-    html += "<link rel=\"stylesheet\" href=\"" + base + "/assets/signin.css" + v + "\">\n";
-    html += "<script src=\"" + base + "/assets/signin.js" + v + "\" defer></script>\n";
-    if (!c.locked && is_passing(c.state)) {
+    html +=
+        "<link rel=\"icon\" type=\"image/svg+xml\" href=\"/github/assets/icon.svg" + v + "\">\n";
+    html += "<link rel=\"stylesheet\" href=\"/github/assets/signin.css" + v + "\">\n";
+    html += "<script src=\"/github/assets/signin.js" + v + "\" defer></script>\n";
+    if (refreshes) {
         html += "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n";
     }
-    html += "</head>\n<body data-state=\"" + std::string(state) + "\" data-token=\"" +
+    return html + "</head>\n";
+}
+
+std::string page_top() {
+    return "<header><a class=\"brand\" href=\"/github\">" + std::string(kMark) +
+           "<span>Belay</span></a></header>\n<main>\n" + std::string(kRope) +
+           "\n<section id=\"panel\" class=\"card\">\n";
+}
+
+std::string page_bottom(std::string_view footer) {
+    std::string html = "</section>\n</main>\n";
+    html += "<p id=\"live\" class=\"sr\" role=\"status\" aria-live=\"polite\"></p>\n";
+    html +=
+        "<p id=\"lost\" class=\"lost\" hidden>Belay is not answering. Is it still running?</p>\n";
+    return html + "<footer><p>" + std::string(footer) + "</p></footer>\n</body>\n</html>\n";
+}
+
+}  // namespace
+
+std::string render_page(const PanelContext& c) {
+    const std::string_view state = c.locked ? "locked" : state_name(c.state);
+    std::string html = page_head(c.asset_version, !c.locked && is_passing(c.state));
+    html += "<body data-state=\"" + std::string(state) + "\" data-token=\"" +
             escape_html(c.locked ? std::string_view() : c.page_token) + "\" data-begin=\"" +
             (c.may_begin_by_itself ? "yes" : "no") + "\">\n";
-    html += "<header><a class=\"brand\" href=\"" + base + "\">" + std::string(kMark) +
-            "<span>Belay</span></a></header>\n";
-    html += "<main>\n" + std::string(kRope) + "\n<section id=\"panel\" class=\"card\">\n";
+    html += page_top();
     html += c.locked
                 ? "<h1>This page is locked</h1>\n<p class=\"lead\">Open it by the link that Belay "
                   "printed when it started; it ends in #k=…</p>\n"
                 : render_panel(c);
-    html += "</section>\n</main>\n";
-    html += "<p id=\"live\" class=\"sr\" role=\"status\" aria-live=\"polite\"></p>\n";
+    return html + page_bottom("The sign-in is kept on this machine only, in <code>" +
+                              escape_html(c.store_text) + "</code>.");
+}
+
+std::string render_connect_page(std::string_view asset_version) {
+    std::string html = page_head(asset_version, false);
     html +=
-        "<p id=\"lost\" class=\"lost\" hidden>Belay is not answering. Is it still running?</p>\n";
-    html += "<footer><p>The sign-in is kept on this machine only, in <code>" +
-            escape_html(c.store_text) + "</code>.</p></footer>\n</body>\n</html>\n";
-    return html;
+        "<body data-state=\"key\" data-token=\"\" data-begin=\"no\" "
+        "data-base=\"/copilot/connect\">\n" +
+        page_top();
+    html +=
+        "<h1>Connect your Copilot account</h1>\n<p class=\"lead\">Show who you are with your "
+        "Belay key. Your keys then use your own Copilot subscription.</p>\n"
+        "<form id=\"who\"><label for=\"key\">Your key</label><input id=\"key\" type=\"password\" "
+        "autocomplete=\"off\" spellcheck=\"false\" placeholder=\"sk-…\" required>"
+        "<p class=\"note warn\" id=\"wrong\" role=\"alert\" hidden></p>"
+        "<div class=\"actions\"><button class=\"primary\">Continue</button></div></form>\n"
+        "<noscript><p class=\"note warn\">This page needs JavaScript.</p></noscript>\n";
+    return html + page_bottom("The key stays in this page and is sent to this gateway alone.");
 }
 
 std::string escape_html(std::string_view text) {

@@ -36,7 +36,8 @@ struct PanelContext {
     std::string_view asset_version;
     std::string_view nonce_path;  // prefix of the routes: "/github"
     bool may_begin_by_itself = false;
-    bool locked = false;  // the link token is missing
+    bool locked = false;           // the link token is missing
+    std::string_view person = {};  // whose own account it is; "" = the gateway's
 };
 
 // One line for screen readers when the state is entered.
@@ -45,6 +46,10 @@ struct PanelContext {
 [[nodiscard]] std::string render_panel(const PanelContext& context);
 // The whole page around it.
 [[nodiscard]] std::string render_page(const PanelContext& context);
+
+// The page where a person connects their own account: asks who they are, unless their browser's
+// session says so, and shows panels of the management API from then on.
+[[nodiscard]] std::string render_connect_page(std::string_view asset_version);
 
 // & < > " ' as entities.
 [[nodiscard]] std::string escape_html(std::string_view text);

@@ -50,8 +50,8 @@ Value rows_of(const std::vector<ledger::Entry>& entries) {
     return rows;
 }
 
-std::string key_filter(const std::string& asked) {
-    return asked.empty() ? asked : governance::hash_of(asked);
+std::string key_filter(const Call& call, const std::string& asked) {
+    return asked.empty() ? asked : call.services.directory.id_of(asked);
 }
 
 // ---- /spend/logs -------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ Result<Value> summary(const Call& call, const ledger::LogFilter& filter) {
 Result<Value> logs(Call& call) {
     ledger::LogFilter filter;
     filter.request_id = call.asked("request_id");
-    filter.key = key_filter(call.asked("api_key"));
+    filter.key = key_filter(call, call.asked("api_key"));
     filter.user = call.asked("user_id");
     const bool dated = !call.asked("start_date").empty() && !call.asked("end_date").empty();
     if (!dated) {
@@ -181,7 +181,7 @@ Result<ledger::LogFilter> page_filter(const Call& call) {
     filter.from_ms = *a;
     filter.until_ms = *b;
     filter.request_id = call.asked("request_id");
-    filter.key = key_filter(call.asked("api_key"));
+    filter.key = key_filter(call, call.asked("api_key"));
     filter.key_alias = call.asked("key_alias");
     filter.user = call.asked("user_id");
     filter.end_user = call.asked("end_user");

@@ -141,7 +141,7 @@ Result<void> check_reserved(const Call& call, const Value& before) {
         return forbidden("Only a proxy admin may set spend", "spend");
     }
     for (const std::string_view name :
-         {"copilot_account", "credits_floor", "allow_client_mock_response"}) {
+         {"copilot_account", "credits_floor", "premium_floor", "allow_client_mock_response"}) {
         if (call.body["metadata"].is_object() &&
             call.body["metadata"][name] != before["metadata"][name]) {
             return forbidden("Only a proxy admin may change metadata." + std::string(name),

@@ -219,7 +219,7 @@ Result<void> may_update(const Call& call, std::string_view id) {
             }
         }
         const Value before = call.doc(EntityKind::user, id)["metadata"];
-        for (const std::string_view name : {"copilot_account", "credits_floor"}) {
+        for (const std::string_view name : {"copilot_account", "credits_floor", "premium_floor"}) {
             if (call.body["metadata"].is_object() && call.body["metadata"][name] != before[name]) {
                 return forbidden("Only a proxy admin may change metadata." + std::string(name),
                                  "metadata");

@@ -18,6 +18,7 @@
 #include "app/config_diagnostic.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "gateway/snapshot.h"
 #include "routing/table.h"
 
 namespace belay::app {
@@ -47,6 +48,10 @@ struct GeneralSettings {
     bool allow_public_health_readiness_details = false;
     bool dangerously_permit_weak_or_unset_master_key = false;
     std::optional<double> max_request_size_mb;
+    // US$ per million tokens of a model without a price; nothing: refused to callers with a budget.
+    std::optional<double> unknown_price;
+    bool unknown_price_free = false;
+    gateway::DefaultSeat copilot_default_account = gateway::DefaultSeat::without_own;
 };
 
 struct LitellmSettings {
@@ -60,6 +65,7 @@ struct LitellmSettings {
     std::string max_end_user_budget_id;
     std::string zone = "UTC";  // where budgets' days begin
     bool store_audit_logs = false;
+    int budget_exceeded_status_code = 422;
 };
 
 // One value as the file set it, for describe_changes(). Secrets are kept as a digest only.

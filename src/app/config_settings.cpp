@@ -185,6 +185,18 @@ void read_general(Load& load, const yaml::Node& general, const yaml::Node& litel
     g.dangerously_permit_weak_or_unset_master_key =
         read_flag(general, "dangerously_permit_weak_or_unset_master_key",
                   env_flag(load, "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"));
+    const std::string unknown = read_text(general, "unknown_price");
+    g.unknown_price_free = unknown == "free";
+    g.unknown_price = read<double>(general, "unknown_price", to_number);
+    if (!unknown.empty() && unknown != "free" && unknown != "refuse" && !g.unknown_price) {
+        load.diagnostics.fail(general.find("unknown_price")->place,
+                              "general_settings.unknown_price is '" + unknown + "'",
+                              "write refuse, free, or US$ per million tokens");
+    }
+    const std::string seat = read_text(general, "copilot_default_account");
+    g.copilot_default_account = seat == "always"  ? gateway::DefaultSeat::always
+                                : seat == "never" ? gateway::DefaultSeat::never
+                                                  : gateway::DefaultSeat::without_own;
     g.max_request_size_mb = read<double>(general, "max_request_size_mb", to_number);
     check_master_key(load, general);
     if (!g.litellm_key_header_name.empty() && !is_header_name(g.litellm_key_header_name)) {
@@ -205,6 +217,15 @@ void read_general(Load& load, const yaml::Node& general, const yaml::Node& litel
         l.zone = zone;
     }
     l.store_audit_logs = read_flag(litellm, "store_audit_logs", false);
+    const auto status = read<int64_t>(litellm, "budget_exceeded_status_code", to_count);
+    if (status && *status != 422 && *status != 429 && *status != 400) {
+        load.diagnostics.fail(
+            litellm.find("budget_exceeded_status_code")->place,
+            "litellm_settings.budget_exceeded_status_code is " + std::to_string(*status),
+            "write 422, 429 or 400: the statuses that clients of budgets know");
+    } else if (status) {
+        l.budget_exceeded_status_code = static_cast<int>(*status);
+    }
     l.check_provider_endpoint = read_flag(litellm, "check_provider_endpoint", false);
     l.always_include_stream_usage =
         read_flag(litellm, "always_include_stream_usage",

@@ -5,6 +5,7 @@
 
 #include "admin/management.h"
 #include "app/governance_parts.h"
+#include "app/key_secret.h"
 #include "app/runtime.h"
 #include "net/fetch.h"
 #include "store/data_dir.h"
@@ -69,6 +70,8 @@ class LocalDesk final : public Desk {
         desk->directory_.set_defaults(directory_defaults(config));
         desk->governor_.set_zone(config.litellm.zone);
         TRY(governance::read_changes(*desk->store_, desk->directory_));
+        desk->directory_.set_key_secret(
+            TRY(load_key_secret(*desk->store_, desk->directory_, *desk->seal_, dir)));
         desk->governor_.set_spent(TRY(find_spent(*desk->queries_, desk->directory_)));
         LocalDesk* self = desk.get();
         desk->management_ = std::make_unique<admin::Management>(

@@ -1,9 +1,12 @@
 #include "app/governance.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "admin/secrets.h"
+#include "app/cli.h"
 #include "app/governance_parts.h"
+#include "app/key_secret.h"
 #include "base/log.h"
 #include "governance/duration.h"
 
@@ -77,7 +80,10 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
     out->seal_ = TRY(open_seal(config, master_key));
     out->configure(config, master_key);
     TRY(out->read_all());
+    out->directory_.set_key_secret(
+        TRY(load_key_secret(*out->store_, out->directory_, *out->seal_, out->needs_.data_dir)));
     TRY(out->read_spend());
+    out->keep_accounts();
     Governance* self = out.get();
     out->management_ = std::make_unique<admin::Management>(admin::Services{
         .clock = system_clock(),
@@ -96,6 +102,8 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
         .on_models_changed = out->needs_.on_models_changed,
         .requests_in_flight = out->needs_.requests_in_flight,
         .is_cooling = out->needs_.is_cooling,
+        .accounts = out->needs_.accounts,
+        .on_accounts_changed = [self] { self->keep_accounts(); },
     });
     out->thread_ = std::thread([self] { self->keep_true(); });
     return out;
@@ -148,14 +156,22 @@ Result<void> Governance::read_spend() {
 
 void Governance::keep_true() {
     std::unique_lock lock(mutex_);
+    bool look_at_accounts = false;
     while (!stopping_) {
-        wake_.wait_for(lock, kRefresh, [this] { return stopping_; });
+        wake_.wait_for(lock, kRefresh, [this] { return stopping_ || accounts_dirty_; });
         if (stopping_) {
             break;
         }
+        look_at_accounts = std::exchange(accounts_dirty_, false) || look_at_accounts;
         lock.unlock();
         (void)management_->refresh();  // while the store is away, what is known holds
         reset_windows();
+        if (accounts_generation_ != directory_.generation()) {
+            keep_accounts();
+        }
+        if (look_at_accounts) {
+            look_at_accounts = !note_accounts();
+        }
         lock.lock();
     }
 }
@@ -198,6 +214,77 @@ void Governance::reset_windows() {
     }
 }
 
+Env Governance::environment(Env base) const {
+    const auto stored = directory_.find(governance::EntityKind::config, "environment_variables");
+    if (stored == nullptr) {
+        return base;
+    }
+    auto values = std::make_shared<const json::Value>(
+        open_sealed(stored->doc["param_value"], "config/environment_variables"));
+    return [values, base](std::string_view name) -> std::optional<std::string> {
+        if (const json::Value* value = values->find(name); value != nullptr && value->is_string()) {
+            return std::string(value->as_string());
+        }
+        return base(name);
+    };
+}
+
+bool Governance::environment_changed() {
+    const auto stored = directory_.find(governance::EntityKind::config, "environment_variables");
+    const int64_t version = stored == nullptr ? 0 : stored->version;
+    return environment_version_.exchange(version) != version;
+}
+
+void Governance::accounts_changed() {
+    {
+        const std::lock_guard lock(mutex_);
+        accounts_dirty_ = true;
+    }
+    wake_.notify_all();
+}
+
+void Governance::keep_accounts() {
+    if (needs_.accounts == nullptr) {
+        return;
+    }
+    accounts_generation_ = directory_.generation();
+    std::vector<std::string> ids;
+    for (const auto& entity : directory_.list(governance::EntityKind::account)) {
+        ids.push_back(entity->id);
+    }
+    needs_.accounts->keep(ids);
+}
+
+// A sign-in that has come binds its user; the login is written down for lists.
+bool Governance::note_accounts() {
+    bool all = true;
+    for (const auto& entity : directory_.list(governance::EntityKind::account)) {
+        const auto service = needs_.accounts->find(entity->id);
+        const auto view = service != nullptr ? service->view() : nullptr;
+        const bool good =
+            view != nullptr && view->phase == accounts::Phase::signed_in && !view->login.empty();
+        if (!good || (!entity->doc["connected_at"].is_null() &&
+                      entity->doc["login"].as_string() == view->login)) {
+            continue;
+        }
+        governance::Change change{entity->kind, entity->id, entity->doc, entity->version};
+        change.doc.set("login", view->login);
+        change.doc.set("connected_at", render_utc(system_clock().wall()));
+        auto written = store_->apply({change});
+        if (written) {
+            directory_.apply(*written);
+            log::write(log::Level::info, "account.connected",
+                       "a person's Copilot account is connected",
+                       {{"account", entity->id},
+                        {"user", entity->doc["user_id"].as_string()},
+                        {"login", view->login}});
+        } else {
+            all = false;  // again in a second
+        }
+    }
+    return all;
+}
+
 void Governance::add_models(routing::Table& table) const {
     json::Value file = json::Value::object();
     json::Value models = json::Value::array();
@@ -226,7 +313,7 @@ void Governance::add_models(routing::Table& table) const {
         }
     }
     // JSON is YAML: what is stored is read by the file's own rules.
-    auto loaded = load_config_text(json::dump(file), "the database", process_env());
+    auto loaded = load_config_text(json::dump(file), "the database", environment(process_env()));
     if (!loaded) {
         log::write(
             log::Level::error, "models.refused",

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "accounts/account_set.h"
 #include "admin/management.h"
 #include "app/config.h"
 #include "base/seal.h"
@@ -30,6 +31,7 @@ class Governance final : public gateway::Management {
         ledger::Queries& queries;
         std::function<std::shared_ptr<const routing::Table>()> table;
         std::function<void()> on_models_changed;
+        accounts::AccountSet* accounts = nullptr;
         std::function<bool(const std::string& deployment_id)> is_cooling;
         std::function<size_t()> requests_in_flight;
     };
@@ -41,6 +43,11 @@ class Governance final : public gateway::Management {
     Governance(const Governance&) = delete;
     Governance& operator=(const Governance&) = delete;
 
+    // `base` with the variables stored by /config/update over it, for os.environ/ references.
+    [[nodiscard]] Env environment(Env base) const;
+    // Whether they have changed since it was asked last.
+    [[nodiscard]] bool environment_changed();
+    void accounts_changed();  // any thread: what is written down of accounts may be old
     void configure(const Config& config, const Secret& master_key);  // now and on each reload
     // Models and router settings added at run time, over those of the file.
     void add_models(routing::Table& table) const;
@@ -64,6 +71,8 @@ class Governance final : public gateway::Management {
                                           const std::string& place) const;
     void keep_true();  // the thread
     void reset_windows();
+    void keep_accounts();
+    [[nodiscard]] bool note_accounts();
 
     Needs needs_;
     std::unique_ptr<governance::EntityStore> store_;
@@ -75,6 +84,10 @@ class Governance final : public gateway::Management {
     mutable std::mutex mutex_;  // settings_, stopping_
     std::condition_variable wake_;
     bool stopping_ = false;
+    std::atomic<int64_t> environment_version_{0};
+    bool accounts_dirty_ = false;
+    std::atomic<uint64_t> accounts_generation_{
+        0};  // of the directory, when keep_accounts() last looked
     std::thread thread_;
 };
 

@@ -58,7 +58,9 @@ net::ClientOptions read_client_options(const Env& env) {
 }
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const Env& env,
-                                                          const std::string& sign_in_url) {
+                                                          const std::string& sign_in_url,
+                                                          const std::string& accounts_dir,
+                                                          const std::string& connect_url) {
     auto planned = accounts::plan_account(json::Value(), env);
     if (!planned) {
         return std::move(planned).error();
@@ -68,29 +70,30 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const Env& env,
     plane->context_ = std::make_shared<net::ClientContext>(read_client_options(env));
     plane->client_ = std::make_unique<net::HttpClient>(plane->loop(), plane->context_);
     plane->fetcher_ = std::make_unique<net::ClientFetcher>(*plane->client_);
-    plane->account_ = std::make_unique<accounts::AccountService>(
-        plane->loop(), *plane->fetcher_, system_clock(), std::move(*planned));
+    plane->accounts_ = std::make_unique<accounts::AccountSet>(
+        plane->loop(), *plane->fetcher_, system_clock(), std::move(*planned), accounts_dir,
+        "connect your own GitHub account at " + connect_url);
     return plane;
 }
 
 void ControlPlane::on_change(std::function<void(const accounts::AccountView&)> hook) {
-    account_->on_change(std::move(hook));
+    account().on_change(std::move(hook));
 }
 
 void ControlPlane::begin() {
     begun_ = true;
     loops_.start();
-    loop().post([this] { account_->start(); });
+    loop().post([this] { accounts_->start(); });
 }
 
 ControlPlane::~ControlPlane() {
     if (!begun_) {
         return;
     }
-    loops_.run_on(0, [this] { account_->stop(); });
+    loops_.run_on(0, [this] { accounts_->stop(); });
     // Destroyed on the loop, after whatever was woken has run.
     loops_.run_on(0, [this] {
-        account_.reset();
+        accounts_.reset();
         fetcher_.reset();
         client_.reset();
     });

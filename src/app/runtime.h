@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "accounts/account_set.h"
 #include "accounts/service.h"
 #include "app/config.h"
 #include "base/result.h"
@@ -17,8 +18,10 @@ namespace belay::app {
 
 class ControlPlane {
   public:
+    // `accounts_dir` is where persons' accounts are kept; "" = only the process's own is there.
     [[nodiscard]] static Result<std::unique_ptr<ControlPlane>> start(
-        const Env& env, const std::string& sign_in_url = "http://localhost:4001/github");
+        const Env& env, const std::string& sign_in_url = "http://localhost:4001/github",
+        const std::string& accounts_dir = {}, const std::string& connect_url = {});
     ~ControlPlane();
     ControlPlane(const ControlPlane&) = delete;
     ControlPlane& operator=(const ControlPlane&) = delete;
@@ -27,7 +30,8 @@ class ControlPlane {
     void on_change(std::function<void(const accounts::AccountView&)> hook);
     void begin();  // reads what is stored, starts the first exchange
 
-    [[nodiscard]] accounts::AccountService& account() { return *account_; }
+    [[nodiscard]] accounts::AccountService& account() { return accounts_->main(); }
+    [[nodiscard]] accounts::AccountSet& accounts() { return *accounts_; }
     [[nodiscard]] net::Loop& loop() { return loops_[0]; }
     [[nodiscard]] const std::shared_ptr<net::ClientContext>& context() { return context_; }
     void run_on_loop(const std::function<void()>& work) { loops_.run_on(0, work); }
@@ -40,7 +44,7 @@ class ControlPlane {
     net::Loops loops_{1};
     std::unique_ptr<net::HttpClient> client_;
     std::unique_ptr<net::ClientFetcher> fetcher_;
-    std::unique_ptr<accounts::AccountService> account_;
+    std::unique_ptr<accounts::AccountSet> accounts_;
     bool begun_ = false;
 };
 

@@ -102,6 +102,11 @@ std::vector<std::string> read_list(const std::optional<std::string>& text) {
     return items;
 }
 
+std::string accounts_dir(const Env& env, const std::string& data) {
+    const std::string own = env("BELAY_ACCOUNTS_DIR").value_or("");
+    return own.empty() ? data + "/accounts" : own;
+}
+
 // Size, time and inode of each file: what changes when an editor saves.
 std::string stamp(const std::vector<std::string>& files) {
     std::string out;
@@ -259,7 +264,8 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     service->ledger_ = database.empty()
                            ? TRY(store::SqliteLedger::open(std::move(dir)))
                            : TRY(store::PostgresLedger::open(std::move(dir), database.reveal()));
-    service->control_ = TRY(ControlPlane::start(env, service->sign_in_url()));
+    service->control_ = TRY(ControlPlane::start(env, service->sign_in_url(),
+                                                accounts_dir(env, data), service->connect_url()));
 
     Service* self = service.get();
     service->loops_ = std::make_unique<net::Loops>(options.workers);
@@ -272,16 +278,21 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
                           .providers = self->providers_,
                           .ledger = *self->ledger_,
                           .account = &self->control_->account(),
+                          .accounts = &self->control_->accounts(),
                           .directory = &self->governance_->directory(),
                           .governor = &self->governance_->governor(),
                           .intents = std::move(intents),
                           .on_record = &write_request,
-                          .sign_in_url = self->sign_in_url()},
+                          .sign_in_url = self->sign_in_url(),
+                          .connect_url = self->connect_url()},
         service->loops_->all(), service->control_->context());
     service->gateway_->set_management(service->governance_.get());
     service->gateway_->set_extra([self](net::HttpRequest& request, net::HttpResponder& reply) {
         return self->extra_page(request, reply);
     });
+    if (service->governance_->environment_changed()) {
+        service->reload("stored environment variables");
+    }
     service->publish();
     return service;
 }
@@ -310,7 +321,14 @@ Governance::Needs Service::needs(const std::string& data_dir) {
                 const auto snapshot = current();
                 return snapshot != nullptr ? snapshot->table : nullptr;
             },
-        .on_models_changed = [this] { publish(); },
+        .on_models_changed =
+            [this] {
+                if (governance_->environment_changed()) {
+                    reload("stored environment variables");
+                }
+                publish();
+            },
+        .accounts = &control_->accounts(),
         .is_cooling =
             [this](const std::string& id) {
                 for (const auto& row : health_.rows(system_clock().mono())) {
@@ -363,6 +381,10 @@ std::string Service::sign_in_url() const {
     return "http://localhost:" + std::to_string(auth_port_) + "/github";
 }
 
+std::string Service::connect_url() const {
+    return "http://localhost:" + std::to_string(api_port_) + "/github/connect";
+}
+
 void Service::publish() {
     auto snapshot = std::make_shared<gateway::Snapshot>();
     std::shared_ptr<const Config> config;
@@ -380,22 +402,44 @@ void Service::publish() {
     snapshot->key_header = config->general.litellm_key_header_name;
     snapshot->expand_wildcards = config->path.empty() || config->litellm.check_provider_endpoint;
     snapshot->always_include_stream_usage = config->litellm.always_include_stream_usage;
+    snapshot->budget_status = config->litellm.budget_exceeded_status_code;
+    snapshot->refuse_unpriced = !config->general.unknown_price_free;
+    if (config->general.unknown_price) {
+        const auto usd = parse_usd(json::dump(json::Value(*config->general.unknown_price)));
+        if (usd) {
+            chat::PriceCard card;
+            card.input.nanocredits = card.output.nanocredits = usd->value;
+            snapshot->assumed_price = card;
+        }
+    }
+    snapshot->default_seat = config->general.copilot_default_account;
     snapshot->version = kVersion;
     snapshot->allowed_hosts = read_list(env_("BELAY_ALLOWED_HOSTS"));
     snapshot->allowed_origins = read_list(env_("BELAY_ALLOWED_ORIGINS"));
     snapshots_.publish(std::move(snapshot));
 }
 
-void Service::on_account(const accounts::AccountView& view) {
-    bool changed = false;
+// On the control loop, after a change of any account.
+void Service::on_account() {
+    std::vector<accounts::CataloguePtr> lists;
+    const auto add = [&](const accounts::CataloguePtr& list) {
+        if (list != nullptr) {
+            lists.push_back(list);
+        }
+    };
+    add(control_->account().view()->catalogue);
+    for (const auto& [id, service] : control_->accounts().all()) {
+        add(service->view()->catalogue);
+    }
+    if (lists == listed_) {
+        return;
+    }
+    listed_ = std::move(lists);
     {
         std::lock_guard lock(mutex_);
-        changed = catalogue_ != view.catalogue;
-        catalogue_ = view.catalogue;
+        catalogue_ = accounts::join_catalogues(listed_);
     }
-    if (changed) {
-        publish();
-    }
+    publish();
 }
 
 void Service::reload(std::string_view why) {
@@ -407,7 +451,7 @@ void Service::reload(std::string_view why) {
     if (before->path.empty()) {
         return;
     }
-    auto loaded = load_config(before->path, env_);
+    auto loaded = load_config(before->path, governance_->environment(env_));
     if (!loaded || loaded->is_fatal()) {
         log::write(log::Level::error, "config.refused",
                    "the changed configuration is broken and was not taken; the old one goes on: " +
@@ -476,6 +520,7 @@ Result<void> Service::listen() {
     admin::SigninOptions page;
     page.hosts = read_list(env_("BELAY_ALLOWED_HOSTS"));
     page.api_url = "http://localhost:" + std::to_string(api_port_);
+    page.api_port = api_port_;
     page.store_text = env_("GITHUB_COPILOT_TOKEN_DIR").value_or("~/.config/litellm/github_copilot");
     page_ = std::make_unique<admin::SigninPage>(admin::port_of(control_->account()), system_clock(),
                                                 std::move(page));
@@ -483,7 +528,11 @@ Result<void> Service::listen() {
     auth_ = std::make_unique<net::HttpServer>(net::ServerLimits{}, *page_handler_);
     auth_port_ = TRY(auth_->listen({host_, auth_port_}, {&(*loops_)[0]}));
 
-    control_->on_change([this](const accounts::AccountView& view) { on_account(view); });
+    control_->on_change([this](const accounts::AccountView&) { on_account(); });
+    control_->accounts().on_change([this](const std::string&, const accounts::AccountView&) {
+        on_account();
+        governance_->accounts_changed();
+    });
     control_->begin();
     control_->run_on_loop([] {});  // the account has read what is stored
     if (!config_->files.empty()) {

@@ -52,7 +52,8 @@ class Service {
     [[nodiscard]] Result<std::vector<ledger::Intents*>> open_intents(const std::string& data_dir);
     [[nodiscard]] Governance::Needs needs(const std::string& data_dir);
     void publish();  // a snapshot of config_ and what the account's catalogue adds to it
-    void on_account(const accounts::AccountView& view);
+    [[nodiscard]] std::string connect_url() const;
+    void on_account();
     void watch_files();
     void check_files();
     net::Task<bool> extra_page(net::HttpRequest& request, net::HttpResponder& reply);
@@ -67,8 +68,10 @@ class Service {
 
     std::mutex mutex_;  // config_, catalogue_, stamps_: changed by reloads and by the account
     std::shared_ptr<const Config> config_;
-    accounts::CataloguePtr catalogue_;
+    accounts::CataloguePtr catalogue_;  // what all accounts list together
     std::string stamps_;
+
+    std::vector<accounts::CataloguePtr> listed_;  // on the control loop
 
     std::unique_ptr<store::JournaledLedger> ledger_;
     store::IntentFiles intents_;

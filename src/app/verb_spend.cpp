@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "app/config_text.h"
+#include "app/shown_queries.h"
 #include "app/text_table.h"
 #include "app/verb_tools.h"
 #include "base/clock.h"
@@ -241,6 +242,7 @@ int show_spend(const Grouping& grouping, DayFilter filter, const Period& period,
     if (!queries) {
         return fail_verb(queries.error());
     }
+    *queries = show_keys(std::move(*queries), *config, data_dir_of(env));
     DataOptions options;
     options.config = config_path;
     auto desk = open_desk(options, env);  // names only: without it ids are shown
@@ -473,6 +475,7 @@ int export_verb(const std::vector<std::string_view>& arguments) {
     if (!queries) {
         return fail_verb(queries.error());
     }
+    *queries = show_keys(std::move(*queries), *config, data_dir_of(env));
     Sink sink;
     if (!path.empty()) {
         if (auto opened = sink.open(path); !opened) {

@@ -86,6 +86,35 @@ PresentedKey find_key(const http::Head& head, std::string_view key_header, std::
     return {};
 }
 
+SessionKey find_session(const http::Head& head) {
+    SessionKey session;
+    for (std::string_view rest = head.header("cookie"); !rest.empty();) {
+        const size_t end = std::min(rest.find(';'), rest.size());
+        std::string_view pair = rest.substr(0, end);
+        pair.remove_prefix(std::min(pair.find_first_not_of(' '), pair.size()));
+        if (pair.starts_with("token=sk-")) {
+            session.key = pair.substr(6);
+            break;
+        }
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    if (session.key.empty()) {
+        return session;
+    }
+    const std::string_view site = head.header("sec-fetch-site");
+    if (head.method == "GET" || head.method == "HEAD") {
+        session.foreign = site == "cross-site";
+    } else if (!site.empty()) {
+        session.foreign = site != "same-origin";
+    } else {
+        std::string_view origin = head.header("origin");
+        const size_t scheme = origin.find("://");
+        origin.remove_prefix(scheme == std::string_view::npos ? origin.size() : scheme + 3);
+        session.foreign = origin.empty() || origin != head.header("host");
+    }
+    return session;
+}
+
 std::optional<std::string> check_key(const PresentedKey& presented, const Snapshot& snapshot) {
     const auto refuse = [](std::string_view message, std::string_view type,
                            std::string_view param) {

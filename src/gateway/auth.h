@@ -19,6 +19,17 @@ struct PresentedKey {
 [[nodiscard]] PresentedKey find_key(const http::Head& head, std::string_view key_header,
                                     std::string_view query);
 
+// The key of a browser's session: the cookie that /login sets ("token", as LiteLLM names it). The
+// browser sends it by itself, so whatever changes something must come from this gateway's own page:
+// by Sec-Fetch-Site, or by Origin where a browser does not say that.
+struct SessionKey {
+    std::string_view key;  // "" = there is none
+    bool foreign = false;  // there is one, but another page sends it
+};
+[[nodiscard]] SessionKey find_session(const http::Head& head);
+// The team whose keys are sessions, and no other key counts as one.
+inline constexpr std::string_view kSessionTeam = "litellm-dashboard";
+
 // Nothing when the key is good, else the 401 body in LiteLLM's words.
 [[nodiscard]] std::optional<std::string> check_key(const PresentedKey& presented,
                                                    const Snapshot& snapshot);

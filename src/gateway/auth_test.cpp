@@ -67,6 +67,41 @@ TEST_CASE("the earlier place wins, whatever the order of the headers") {
     CHECK(find_key(own.head, "x-my-key", "").key == "sk-own");
 }
 
+TEST_CASE("a browser's session counts from this gateway's own pages, for changes strictly so") {
+    struct Case {
+        const char* method;
+        const char* lines;
+        bool foreign;
+    };
+    const Case cases[] = {
+        {"GET", "", false},
+        {"GET", "Sec-Fetch-Site: none\r\n", false},
+        {"GET", "Sec-Fetch-Site: cross-site\r\n", true},
+        {"POST", "Sec-Fetch-Site: same-origin\r\n", false},
+        {"POST", "Sec-Fetch-Site: same-site\r\n", true},
+        {"POST", "Sec-Fetch-Site: cross-site\r\nOrigin: http://localhost:4000\r\n", true},
+        {"POST", "Sec-Fetch-Site: none\r\n", true},
+        {"POST", "Origin: http://localhost:4000\r\n", false},
+        {"DELETE", "Origin: http://localhost:4001\r\n", true},
+        {"PATCH", "Origin: null\r\n", true},
+        {"POST", "", true},
+    };
+    for (const Case& c : cases) {
+        CAPTURE(c.method);
+        CAPTURE(c.lines);
+        Parsed request(std::string("Host: localhost:4000\r\nCookie: a=b; token=sk-x; c=d\r\n") +
+                       c.lines);
+        request.head.method = c.method;
+        const SessionKey session = find_session(request.head);
+        CHECK(session.key == "sk-x");
+        CHECK(session.foreign == c.foreign);
+    }
+    for (const char* none : {"", "Cookie: mytoken=sk-x\r\n", "Cookie: token=ey.a.b\r\n"}) {
+        const Parsed request(std::string("Host: localhost\r\n") + none);
+        CHECK(find_session(request.head).key.empty());
+    }
+}
+
 TEST_CASE("the query's key counts on Google's routes only") {
     const Parsed google("Host: x\r\n", "/v1beta/models?key=sk-q&alt=sse");
     CHECK(find_key(google.head, "", "key=sk-q&alt=sse").key == "sk-q");

@@ -50,7 +50,8 @@ chat::PriceCard card_of(const accounts::ModelPrice& price) {
 }
 
 void add_deployment(Ceiling& ceiling, const routing::Deployment& deployment,
-                    const std::string& model, const accounts::Catalogue* catalogue) {
+                    const std::string& model, const accounts::Catalogue* catalogue,
+                    const chat::PriceCard* assumed) {
     const bool copilot = deployment.provider == "github_copilot";
     const accounts::Model* listed =
         copilot && catalogue != nullptr ? catalogue->find(model) : nullptr;
@@ -62,6 +63,8 @@ void add_deployment(Ceiling& ceiling, const routing::Deployment& deployment,
     } else if (const auto card =
                    ledger::find_price(deployment.provider, model, deployment.base_model)) {
         raise(ceiling, *card);
+    } else if (assumed != nullptr) {
+        raise(ceiling, *assumed);
     } else {
         priced = false;
     }
@@ -86,8 +89,9 @@ void add_deployment(Ceiling& ceiling, const routing::Deployment& deployment,
     }
 }
 
-Ceiling make_ceiling(const routing::Table& table, const accounts::Catalogue* catalogue,
+Ceiling make_ceiling(const Snapshot& snapshot, const accounts::Catalogue* catalogue,
                      std::string_view model) {
+    const routing::Table& table = *snapshot.table;
     Ceiling ceiling;
     ceiling.free = true;
     bool any = false;
@@ -100,7 +104,7 @@ Ceiling make_ceiling(const routing::Table& table, const accounts::Catalogue* cat
         }
         for (const auto& deployment : match->deployments) {
             add_deployment(ceiling, *deployment, routing::upstream_model(*deployment, *match),
-                           catalogue);
+                           catalogue, snapshot.assumed_price ? &*snapshot.assumed_price : nullptr);
             any = true;
         }
     }
@@ -110,19 +114,26 @@ Ceiling make_ceiling(const routing::Table& table, const accounts::Catalogue* cat
 
 }  // namespace
 
+bool is_priced(const routing::Deployment& deployment, const std::string& model,
+               const accounts::Catalogue* catalogue) {
+    Ceiling ceiling;
+    add_deployment(ceiling, deployment, model, catalogue, nullptr);
+    return !ceiling.unknown || !deployment.mock_response.empty();
+}
+
 const Ceiling& Bounds::of(const SnapshotPtr& snapshot, const accounts::CataloguePtr& catalogue,
                           std::string_view model) {
-    if (snapshot_ != snapshot || catalogue_ != catalogue || kept_.size() >= kMax) {
+    if (snapshot_ != snapshot || kept_.size() >= kMax) {
         kept_.clear();
         snapshot_ = snapshot;
-        catalogue_ = catalogue;
     }
     for (const Kept& kept : kept_) {
-        if (kept.model == model) {
+        if (kept.catalogue == catalogue && kept.model == model) {
             return kept.ceiling;
         }
     }
-    kept_.push_back({std::string(model), make_ceiling(*snapshot->table, catalogue.get(), model)});
+    kept_.push_back(
+        {catalogue, std::string(model), make_ceiling(*snapshot, catalogue.get(), model)});
     return kept_.back().ceiling;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // The most that a request can cost, before it is made: the dearest model that the chain may reach.
-// Kept per asked name for the configuration and catalogue in use. Belongs to one loop.
+// Kept per catalogue and asked name for the configuration in use. Belongs to one loop.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,14 +36,18 @@ class Bounds {
 
   private:
     struct Kept {
+        accounts::CataloguePtr catalogue;
         std::string model;
         Ceiling ceiling;
     };
     static constexpr size_t kMax = 64;
     SnapshotPtr snapshot_;
-    accounts::CataloguePtr catalogue_;
     std::vector<Kept> kept_;
 };
+
+// Whether what the deployment charges for that upstream model is known.
+[[nodiscard]] bool is_priced(const routing::Deployment& deployment, const std::string& model,
+                             const accounts::Catalogue* catalogue);
 
 // Two bytes a token hold for prose in every alphabet, with a few tokens for each message's frame;
 // images cost what the dearest detail level does.

@@ -132,7 +132,7 @@ governance::CallerPtr Callers::find(std::string_view key) {
             slot = (slot + 1) & (kSlots - 1);
         }
     }
-    auto caller = directory_->caller(governance::key_hash(key));
+    auto caller = directory_->caller(directory_->key_id(key));
     if (caller == nullptr) {
         return nullptr;
     }

@@ -133,8 +133,35 @@ Judged Gateway::judge(Worker& w, const http::Head& head, std::string_view path,
     const size_t mark = head.target.find('?');
     const auto query =
         mark == std::string_view::npos ? std::string_view() : head.target.substr(mark + 1);
-    return w.callers.judge(find_key(head, snapshot.key_header, query), snapshot, path,
-                           unix_millis(services_.clock.wall()));
+    const PresentedKey presented = find_key(head, snapshot.key_header, query);
+    if (presented.key.empty() && !presented.malformed) {
+        // A browser's session manages and looks; models are asked with a key.
+        const Route asked = route(path).route;
+        if (asked != Route::chat && asked != Route::embeddings && find_session(head).key != "") {
+            return judge_session(w, head, path, snapshot);
+        }
+    }
+    return w.callers.judge(presented, snapshot, path, unix_millis(services_.clock.wall()));
+}
+
+Judged Gateway::judge_session(Worker& w, const http::Head& head, std::string_view path,
+                              const Snapshot& snapshot) const {
+    const SessionKey session = find_session(head);
+    if (session.foreign) {
+        return {nullptr, 403,
+                error_envelope("A browser's session changes things from this gateway's own pages "
+                               "only. Programs send a key in the Authorization header.",
+                               "auth_error", {}, "403")};
+    }
+    Judged judged =
+        w.callers.judge({session.key}, snapshot, path, unix_millis(services_.clock.wall()));
+    if (judged.caller != nullptr && judged.caller->team_id != kSessionTeam) {
+        return {nullptr, 401,
+                error_envelope("Authentication Error, the cookie is no session of this gateway: "
+                               "sign in again.",
+                               "auth_error", {}, "401")};
+    }
+    return judged;
 }
 
 governance::CallerPtr Gateway::caller_of(Worker& w, const net::HttpRequest& request,

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "accounts/account_set.h"
 #include "accounts/service.h"
 #include "base/clock.h"
 #include "gateway/bounds.h"
@@ -33,12 +34,14 @@ struct Services {
     providers::Registry& providers;
     ledger::Ledger& ledger;
     accounts::AccountService* account = nullptr;       // null: no Copilot account in this process
+    accounts::AccountSet* accounts = nullptr;          // null: nobody has an account of their own
     const governance::Directory* directory = nullptr;  // null: the master key alone
     governance::Governor* governor = nullptr;          // null: nothing is limited
     std::vector<ledger::Intents*> intents;             // one per loop, or none at all
     // Called on a loop for each finished request; may be empty (a quiet log).
     std::function<void(const ledger::SpendRecord&)> on_record;
     std::string sign_in_url = "http://localhost:4001/github";
+    std::string connect_url = "http://localhost:4000/github/connect";
 };
 
 // What belongs to one loop.
@@ -109,6 +112,8 @@ class Gateway final : public net::HttpHandler {
     [[nodiscard]] Worker& worker(net::Loop& loop);
     [[nodiscard]] Judged judge(Worker& worker, const http::Head& head, std::string_view path,
                                const Snapshot& snapshot) const;
+    [[nodiscard]] Judged judge_session(Worker& worker, const http::Head& head,
+                                       std::string_view path, const Snapshot& snapshot) const;
     // The caller that admit() has let in.
     [[nodiscard]] governance::CallerPtr caller_of(Worker& worker, const net::HttpRequest& request,
                                                   const Snapshot& snapshot) const;

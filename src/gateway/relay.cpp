@@ -213,6 +213,7 @@ Call::Call(Services& services, Worker& worker, SnapshotPtr snapshot, governance:
       worker_(worker),
       snapshot_(std::move(snapshot)),
       caller_(std::move(caller)),
+      account_(services.account),
       client_(client),
       request_(request),
       reply_(reply),
@@ -282,7 +283,11 @@ std::unique_ptr<Error> Call::take_request(const std::string& path_model) {
     record_.asked = trace_.asked = asked_->facts.model;
     record_.stream = stream_ = asked_->facts.stream;
     include_usage_ = asked_->facts.include_usage || snapshot_->always_include_stream_usage;
-    auto plan = routing::plan(snapshot_->table, make_query());
+    routing::Query query = make_query();
+    if (!may_use_any_seat()) {
+        choose_seat(query);
+    }
+    auto plan = routing::plan(snapshot_->table, std::move(query));
     if (!plan) {
         return std::make_unique<Error>(std::move(plan).error());
     }
@@ -491,8 +496,8 @@ net::Task<void> Call::attempt(Try& t) {
                 "and any OpenAI-compatible one by api_base")));
     }
     if (t.provider->needs_account()) {
-        if (services_.account != nullptr && !t.step.refresh_token) {
-            t.credential = services_.account->current(now());
+        if (account_ != nullptr && !t.step.refresh_token) {
+            t.credential = account_->current(now());
         }
         if (t.credential == nullptr) {
             auto got = co_await credential(t);
@@ -501,7 +506,10 @@ net::Task<void> Call::attempt(Try& t) {
             }
             t.credential = std::move(*got);
         }
-        t.catalogue = services_.account->catalogue();
+        if (!t.credential->account.empty()) {
+            record_.account = t.credential->account;
+        }
+        t.catalogue = account_->catalogue();
         if (t.catalogue != nullptr) {
             t.model = t.catalogue->find(t.step.upstream_model);
             if (t.model == nullptr) {
@@ -543,11 +551,11 @@ std::unique_ptr<Error> Call::prepare(Try& t) {
 }
 
 net::Task<Result<accounts::CredentialPtr>> Call::credential(const Try& t) {
-    if (services_.account == nullptr) {
+    if (account_ == nullptr) {
         co_return gateway_error(Kind::unauthenticated,
                                 "GitHub Copilot is not set up in this process");
     }
-    accounts::AccountService& account = *services_.account;
+    accounts::AccountService& account = *account_;
     const Mono deadline = now() + seconds(25);
     if (t.step.refresh_token) {
         const uint64_t generation = refused_generation_;
@@ -674,14 +682,14 @@ net::Task<void> Call::exchange(Try& t) {
 }
 
 void Call::note_quota(const http::Head& head, bool always) {
-    if (services_.account == nullptr || (!always && !services_.account->wants_quota(now()))) {
+    if (account_ == nullptr || (!always && !account_->wants_quota(now()))) {
         return;
     }
     for (const auto& h : head.headers) {
         if (h.name.size() > 16 && (h.name[0] == 'x' || h.name[0] == 'X') &&
             (http::iequals(h.name.substr(0, 16), "x-quota-snapshot") ||
              http::iequals(h.name.substr(0, 17), "x-usage-ratelimit"))) {
-            services_.account->note_quota(h.name, h.value);
+            account_->note_quota(h.name, h.value);
         }
     }
 }
@@ -1050,6 +1058,7 @@ net::Task<void> Call::fail(const Error& error) {
     }
     context.provider = provider;
     context.request_id = record_.request_id;
+    context.budget_status = snapshot_->budget_status;
     const auto rendered = protocols::render_error(error, protocols::ClientApi::openai, context);
     record_.status = ledger::Status::failure;
     record_.http_status = rendered.status;
@@ -1161,18 +1170,26 @@ void Call::settle(const Try& t) {
                                          t.step.deployment->base_model);
         }
     }
-    const auto cost = ledger::cost_of(
-        record_.usage, t.step.deployment->price ? &*t.step.deployment->price : nullptr,
-        live ? &*live : nullptr, shipped ? &*shipped : nullptr);
+    const chat::PriceCard* configured =
+        t.step.deployment->price ? &*t.step.deployment->price : nullptr;
+    if (configured == nullptr && !live && !shipped && snapshot_->assumed_price) {
+        configured = &*snapshot_->assumed_price;
+    }
+    const auto cost = ledger::cost_of(record_.usage, configured, live ? &*live : nullptr,
+                                      shipped ? &*shipped : nullptr);
     record_.cost = cost.amount;
     record_.cost_source = cost.source;
-    if (t.credential != nullptr && record_.initiator == ledger::Initiator::user) {
+    if (t.credential == nullptr) {
+        return;
+    }
+    if (record_.initiator == ledger::Initiator::user) {
         if (t.model != nullptr && t.model->multiplier_milli) {
             record_.premium_milli = *t.model->multiplier_milli;
         } else {
             record_.premium_milli = ledger::find_premium_milli(t.step.upstream_model).value_or(0);
         }
     }
+    account_->meter().spent(record_.cost.value, record_.premium_milli);
 }
 
 // What the record and the trace need of the request, before it is freed.

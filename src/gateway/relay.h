@@ -55,10 +55,19 @@ class Call {
 
     void read_request();
     [[nodiscard]] routing::Query make_query() const;
+    // Which Copilot account serves (relay_seat.cpp).
+    [[nodiscard]] bool may_use_any_seat() const {
+        return caller_->account.empty() && !caller_->has_floor() &&
+               (snapshot_->default_seat != DefaultSeat::never || caller_->is_master);
+    }
+    [[gnu::noinline]] void choose_seat(routing::Query& query);
+    [[nodiscard]] std::shared_ptr<const Error> take_own_seat(routing::Restrictions& restrictions);
+    [[nodiscard]] std::shared_ptr<const Error> hold_above_floor();
     [[nodiscard]] std::unique_ptr<Error> take_request(const std::string& path_model);
     // Access and limits (relay_limits.cpp).
     [[nodiscard]] std::unique_ptr<Error> check_access();
     [[nodiscard]] std::unique_ptr<Error> reserve(bool& later);
+    [[gnu::noinline]] void leave_out_unpriced();
     [[gnu::noinline]] net::Task<std::unique_ptr<Error>> wait_for_room();
     void name_caller();
     // The master key is bound by nothing but the budget of the whole gateway.
@@ -121,6 +130,14 @@ class Call {
     governance::CallerPtr caller_;
     governance::Reservation reservation_;
     std::unique_ptr<governance::Refusal> limit_hit_;
+    // The Copilot account that serves; null = there is none in this process.
+    accounts::AccountService* account_;
+    // What a caller with rules about accounts holds until the call ends.
+    struct Seat {
+        accounts::AccountSet::ServicePtr own;
+        accounts::SeatMeter::Hold hold;
+    };
+    std::unique_ptr<Seat> seat_;
     protocols::Api client_;
     net::HttpRequest& request_;
     net::HttpResponder& reply_;

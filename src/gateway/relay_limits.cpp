@@ -75,9 +75,11 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
         return nullptr;
     }
     const auto& facts = asked_->facts;
-    const accounts::CataloguePtr catalogue =
-        services_.account != nullptr ? services_.account->catalogue() : nullptr;
+    const accounts::CataloguePtr catalogue = account_ != nullptr ? account_->catalogue() : nullptr;
     const Ceiling& ceiling = worker_.bounds.of(snapshot_, catalogue, facts.model);
+    if (ceiling.unknown && caller_->has_budget && snapshot_->refuse_unpriced) {
+        leave_out_unpriced();
+    }
     const std::string_view customer_id =
         record_.end_user.empty() ? std::string_view(facts.user) : record_.end_user;
     std::shared_ptr<const governance::Scope> customer;
@@ -131,6 +133,21 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
     return std::make_unique<Error>(std::move(taken).error());
 }
 
+// A budget means nothing where nobody knows what a call costs.
+void Call::leave_out_unpriced() {
+    routing::exclude(*asked_->plan,
+                     [catalogue = account_ != nullptr ? account_->catalogue() : nullptr](
+                         const routing::Deployment& deployment, std::string_view model) {
+                         return is_priced(deployment, std::string(model), catalogue.get())
+                                    ? std::string()
+                                    : std::string(
+                                          "its price is not known and this key has a budget (set "
+                                          "input_cost_per_token and output_cost_per_token in its "
+                                          "model_info, 0 for free, or general_settings."
+                                          "unknown_price)");
+                     });
+}
+
 net::Task<std::unique_ptr<Error>> Call::wait_for_room() {
     const Mono until = now() + kRoomPatience;
     std::unique_ptr<Error> refusal;
@@ -148,6 +165,9 @@ void Call::settle_reservation() {
     if (prompt_guess_ > 0 && record_.status == ledger::Status::success) {
         worker_.bounds.learn(record_.asked, prompt_guess_, record_.usage.prompt(),
                              record_.usage.output);
+    }
+    if (seat_ != nullptr) {
+        seat_->hold.release();
     }
     reservation_.settle(record_.cost, record_.usage.total(), record_.premium_milli);
 }

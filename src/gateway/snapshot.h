@@ -4,13 +4,22 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/secret.h"
+#include "chat/usage.h"
 #include "routing/table.h"
 
 namespace belay::gateway {
+
+// Who may spend the process's own Copilot account, the operator's seat.
+enum class DefaultSeat : uint8_t {
+    without_own,  // callers who have no account of their own
+    always,       // them, and the others while their own account is signed out or used up
+    never,        // the master key alone
+};
 
 struct Snapshot {
     std::shared_ptr<const routing::Table> table;
@@ -20,6 +29,12 @@ struct Snapshot {
     std::vector<std::string> allowed_origins;  // exact, for browsers
     bool expand_wildcards = false;             // /v1/models lists what a wildcard stands for
     bool always_include_stream_usage = false;
+    DefaultSeat default_seat = DefaultSeat::without_own;
+    int budget_status = 422;  // of a refusal for an exhausted budget
+    // A model without a known price, asked for by a caller with a budget: refused, charged at the
+    // assumed price when there is one, else free (as LiteLLM has it).
+    bool refuse_unpriced = true;
+    std::optional<chat::PriceCard> assumed_price;
     std::string version;  // of the program
 };
 

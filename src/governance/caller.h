@@ -53,11 +53,16 @@ struct Caller {
     std::vector<Scope> scopes;
     json::Value metadata;           // the key's, merged over the team's
     std::vector<std::string> tags;  // of key and team, added to every request
-    std::string account;            // the Copilot sign-in this key is bound to; "" = the process's
+    std::string account;            // the Copilot account it is bound to; "" = the process's own
     std::optional<bool> store_prompts;  // the key's or team's own word
-    int64_t credits_floor = 0;  // nano-credits of the account's quota this key may not touch
+    // What it may not take of the Copilot account's allowance: the last nano-credits, the last
+    // premium requests x 1000 (accounts that are billed by them).
+    int64_t credits_floor = 0;
+    int64_t premium_floor = 0;
     bool allow_client_mock = false;
+    bool has_budget = false;  // some amount of money bounds it
 
+    [[nodiscard]] bool has_floor() const { return (credits_floor | premium_floor) != 0; }
     [[nodiscard]] bool is_admin() const { return is_master || role == Role::proxy_admin; }
     [[nodiscard]] bool reads_all() const { return is_admin() || role == Role::proxy_admin_viewer; }
 };

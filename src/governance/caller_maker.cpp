@@ -166,6 +166,14 @@ void add_scopes(const Maker& maker, const Parties& p, Caller& caller) {
     }
     caller.scopes.push_back(make_global(maker));
     add_tag_scopes(maker, caller);
+    caller.has_budget =
+        std::any_of(caller.scopes.begin(), caller.scopes.end(), [](const Scope& scope) {
+            const Limits& limits = scope.limits;
+            return scope.budgets_apply &&
+                   (!limits.budgets.empty() ||
+                    std::any_of(limits.models.begin(), limits.models.end(),
+                                [](const ModelLimit& model) { return model.budget.has_value(); }));
+        });
 }
 
 // --- The rest ---
@@ -212,14 +220,25 @@ std::optional<bool> prompts_word(const Value& key, const Value& team) {
     return std::nullopt;
 }
 
-void add_account(const Parties& p, Caller& caller) {
+// Whose Copilot seat serves: the one that the key is bound to, unless it belongs to somebody else
+// than the key does; else the one that the key's user has connected. A team has no seat: a seat
+// belongs to one person.
+void add_account(const Documents& documents, const Parties& p, Caller& caller) {
+    const std::string_view bound = p.key["metadata"]["copilot_account"].as_string();
+    const Value& account = documents.find_doc(EntityKind::account, bound);
+    const std::string_view owner = account["user_id"].as_string();
+    if (account.is_object() &&
+        (owner.empty() || caller.user_id.empty() || owner == caller.user_id)) {
+        caller.account = std::string(bound);
+    } else if (!p.key["seat_withheld"].as_bool()) {
+        caller.account = std::string(documents.account_of(caller.user_id));
+    }
     for (const Value* doc : {&p.key, &p.user, &p.team}) {
         const Value& metadata = (*doc)["metadata"];
-        if (caller.account.empty()) {
-            caller.account = std::string(metadata["copilot_account"].as_string());
-        }
-        const auto floor = read_credits(metadata["credits_floor"]);
-        caller.credits_floor = std::max(caller.credits_floor, floor ? floor->value : 0);
+        const auto credits = read_credits(metadata["credits_floor"]);
+        const auto premium = read_milli(metadata["premium_floor"]);
+        caller.credits_floor = std::max(caller.credits_floor, credits ? credits->value : 0);
+        caller.premium_floor = std::max(caller.premium_floor, premium.value_or(0));
     }
 }
 
@@ -321,7 +340,7 @@ std::shared_ptr<Caller> Maker::make_caller(std::string_view key_hash) const {
     add_tags(own_or_metadata(team, "tags"), *caller);
     caller->store_prompts = prompts_word(*key, team);
     caller->allow_client_mock = caller->metadata["allow_client_mock_response"].as_bool();
-    add_account(p, *caller);
+    add_account(documents, p, *caller);
     caller->scopes.push_back(make_key_scope(*this, *caller, *key));
     add_scopes(*this, p, *caller);
     return caller;
@@ -339,7 +358,7 @@ std::shared_ptr<Caller> Maker::make_caller_of_user(std::string_view user) const 
     const Parties p{kNone, doc, kNone, kNone, kNone};
     add_model_lists(documents, p, *caller);
     caller->metadata = doc["metadata"].is_object() ? doc["metadata"] : Value::object();
-    add_account(p, *caller);
+    add_account(documents, p, *caller);
     add_scopes(*this, p, *caller);
     return caller;
 }

@@ -18,6 +18,8 @@ class Documents {
     // The document, or null.
     [[nodiscard]] virtual const json::Value& find_doc(EntityKind kind,
                                                       std::string_view id) const = 0;
+    // The Copilot account that this user has connected; "" when there is none.
+    [[nodiscard]] virtual std::string_view account_of(std::string_view user) const = 0;
     // What an access group holds; null when there is no such group.
     [[nodiscard]] virtual const std::vector<std::string>* find_group(
         std::string_view name) const = 0;

@@ -9,8 +9,10 @@
 #include <set>
 #include <shared_mutex>
 
+#include "base/seal.h"
 #include "governance/caller_maker.h"
 #include "governance/documents.h"
+#include "governance/keys.h"
 
 namespace belay::governance {
 namespace {
@@ -79,11 +81,12 @@ struct Directory::Impl final : Documents {
 
     mutable std::shared_mutex mutex;  // all of these
     std::array<Entities, kEntityKinds> entities;
-    NameIndex keys_by_alias, users_by_email;
+    NameIndex keys_by_alias, users_by_email, accounts_by_user;
     IdIndex keys_by_user, keys_by_team, members_by_team, teams_by_user;
     // Versions of deletions: a write from before that arrives late revives nothing.
     std::map<std::pair<EntityKind, std::string>, int64_t> graves;
     Defaults defaults;
+    Secret key_secret;
     int64_t version = 0;
 
     // What was made of them since the last change. Taken after `mutex`, which is held shared.
@@ -103,6 +106,10 @@ struct Directory::Impl final : Documents {
         const EntityPtr* entity = id.empty() ? nullptr : find_entity(kind, id);
         return entity == nullptr ? kNothing : (*entity)->doc;
     }
+    std::string_view account_of(std::string_view user) const override {
+        const auto at = user.empty() ? accounts_by_user.end() : accounts_by_user.find(user);
+        return at == accounts_by_user.end() ? std::string_view() : at->second;
+    }
     const std::vector<std::string>* find_group(std::string_view name) const override {
         if (!groups_made) {
             make_groups();
@@ -111,6 +118,16 @@ struct Directory::Impl final : Documents {
         return at == groups.end() ? nullptr : &at->second;
     }
 
+    bool knows_key(std::string_view id) const {
+        return find_entity(EntityKind::key, id) != nullptr ||
+               find_entity(EntityKind::deleted_key, id) != nullptr;
+    }
+    std::string id_of_hash(std::string plain) const {
+        if (key_secret.empty() || find_entity(EntityKind::key, plain) != nullptr) {
+            return plain;
+        }
+        return keyed_hash_hex(key_secret, plain);
+    }
     void make_groups() const;
     void index(const Entity& entity);
     void unindex(const Entity& entity);
@@ -185,6 +202,12 @@ void Directory::Impl::index(const Entity& entity) {
         const Membership m = membership_of(entity);
         add_to(members_by_team, m.team, entity.id);
         add_to(teams_by_user, m.user, std::string(m.team));
+    } else if (entity.kind == EntityKind::account) {
+        // Before its first sign-in an account binds nobody.
+        const std::string_view user = doc["user_id"].as_string();
+        if (!user.empty() && !doc["connected_at"].is_null()) {
+            accounts_by_user[std::string(user)] = entity.id;
+        }
     }
 }
 
@@ -200,6 +223,8 @@ void Directory::Impl::unindex(const Entity& entity) {
         const Membership m = membership_of(entity);
         take_from(members_by_team, m.team, entity.id);
         take_from(teams_by_user, m.user, m.team);
+    } else if (entity.kind == EntityKind::account) {
+        take_from(accounts_by_user, doc["user_id"].as_string(), entity.id);
     }
 }
 
@@ -277,7 +302,7 @@ void Directory::replace(const std::vector<Entity>& all) {
     for (auto& entities : impl_->entities) {
         entities.clear();
     }
-    for (auto* index : {&impl_->keys_by_alias, &impl_->users_by_email}) {
+    for (auto* index : {&impl_->keys_by_alias, &impl_->users_by_email, &impl_->accounts_by_user}) {
         index->clear();
     }
     for (auto* index : {&impl_->keys_by_user, &impl_->keys_by_team, &impl_->members_by_team,
@@ -385,6 +410,30 @@ std::vector<Directory::EntityPtr> Directory::teams_of_user(std::string_view user
         }
     }
     return found;
+}
+
+void Directory::set_key_secret(Secret secret) {
+    const std::unique_lock lock(impl_->mutex);
+    impl_->key_secret = std::move(secret);
+}
+
+std::string Directory::key_id(std::string_view key) const {
+    std::string plain = key_hash(key);
+    const std::shared_lock lock(impl_->mutex);
+    return impl_->id_of_hash(std::move(plain));
+}
+
+std::string Directory::id_of(std::string_view key_or_hash) const {
+    if (!is_key_hash(key_or_hash)) {
+        return key_id(key_or_hash);
+    }
+    const std::shared_lock lock(impl_->mutex);
+    // A hash of nobody's key that is known may be the id of a key that is gone: reports have those.
+    if (impl_->knows_key(key_or_hash)) {
+        return std::string(key_or_hash);
+    }
+    std::string keyed = impl_->id_of_hash(std::string(key_or_hash));
+    return impl_->knows_key(keyed) ? keyed : std::string(key_or_hash);
 }
 
 CallerPtr Directory::caller(std::string_view key_hash) const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/secret.h"
 #include "governance/caller.h"
 #include "governance/entity.h"
 
@@ -46,9 +47,19 @@ class Directory {
     [[nodiscard]] std::vector<EntityPtr> members_of_team(std::string_view team) const;
     [[nodiscard]] std::vector<EntityPtr> teams_of_user(std::string_view user) const;
 
-    // The caller of a key by its hash; null when nobody has that key. Blocked and expired ones are
+    // The secret under which keys are hashed; empty: the plain SHA-256 is what is stored. Set once,
+    // before requests.
+    void set_key_secret(Secret secret);
+    // The entity's id of a presented secret: where it stands, keyed or (from before, imported)
+    // plain, else where a new key would.
+    [[nodiscard]] std::string key_id(std::string_view key) const;
+    // Of what clients may send where a key is meant: the key itself, its id, or LiteLLM's hash of
+    // it. Never for letting anybody in.
+    [[nodiscard]] std::string id_of(std::string_view key_or_hash) const;
+
+    // The caller of a key by its id; null when nobody has that key. Blocked and expired ones are
     // returned: the refusal names the reason. Made once per key and generation.
-    [[nodiscard]] CallerPtr caller(std::string_view key_hash) const;
+    [[nodiscard]] CallerPtr caller(std::string_view key_id) const;
     // A key document with `active_token_id` and `revoke_at` is the secret before a regeneration: it
     // gives the caller of the key it names, expiring then.
     // A user without a key (a dashboard session).

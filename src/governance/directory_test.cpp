@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "governance/documents.h"
 #include "governance/entity_store.h"
+#include "governance/keys.h"
 
 using namespace belay;
 using namespace belay::governance;
@@ -113,7 +114,8 @@ TEST_CASE("limits") {
          entity(EntityKind::key, "both", R"({"budget_id":"b","max_budget":1,"rpm_limit":null})"),
          entity(EntityKind::key, "lost", R"({"budget_id":"gone"})"),
          entity(EntityKind::key, "credits", R"({"metadata":{"max_credits":150,"credits_floor":500.5,
-            "copilot_account":"ana"}})"),
+            "premium_floor":3,"copilot_account":"acct-ana"}})"),
+         entity(EntityKind::account, "acct-ana", R"({"user_id":"ana"})"),
          entity(EntityKind::key, "odd", R"({"max_budget":"x","rpm_limit":-3,"tpm_limit":"9"})"),
          entity(EntityKind::key, "huge", R"({"max_budget":1e300,"rpm_limit":1e300})"),
          entity(EntityKind::team, "t", R"({"team_member_budget":2,"team_member_rpm_limit":3})"),
@@ -164,7 +166,7 @@ TEST_CASE("limits") {
     CHECK(limits("lost").empty());
     CHECK(limits("credits").budgets[0].most == usd("1.5"));
     CHECK(directory.caller("credits")->credits_floor == 500'500'000'000);
-    CHECK(directory.caller("credits")->account == "ana");
+    CHECK(directory.caller("credits")->account == "acct-ana");
     // What makes no sense is the strictest, never "no limit".
     CHECK(limits("odd").budgets[0].most.value == 0);
     CHECK(limits("odd").rpm == 0);
@@ -388,6 +390,52 @@ TEST_CASE("readers beside a writer") {
         reader.join();
     }
     CHECK(torn == 0);
+}
+
+TEST_CASE("a key is found under the secret's hash, and where it stood before there was one") {
+    Directory directory;
+    const std::string old_hash = key_hash("sk-from-before-0123");
+    directory.apply({entity(EntityKind::key, old_hash.c_str(), R"({"key_alias":"old"})")});
+    directory.set_key_secret(Secret("0123456789abcdef"));
+    CHECK(directory.key_id("sk-from-before-0123") == old_hash);
+    CHECK(directory.caller(directory.key_id("sk-from-before-0123"))->key_alias == "old");
+
+    const std::string id = directory.key_id("sk-new-0123456789");
+    CHECK(id.size() == 64);
+    CHECK(id != key_hash("sk-new-0123456789"));
+    directory.apply({entity(EntityKind::key, id.c_str(), R"({"key_alias":"new"})")});
+    // The key, its id and LiteLLM's hash of it all name it; a hash lets nobody in.
+    CHECK(directory.id_of("sk-new-0123456789") == id);
+    CHECK(directory.id_of(id) == id);
+    CHECK(directory.id_of(key_hash("sk-new-0123456789")) == id);
+    CHECK(directory.caller(directory.key_id(id)) == nullptr);
+    CHECK(directory.caller(directory.key_id(old_hash)) == nullptr);
+}
+
+TEST_CASE("a seat is its owner's: who has connected one, and which keys it serves") {
+    Directory directory;
+    directory.apply(
+        {entity(EntityKind::account, "acct-a", R"({"user_id":"ann","connected_at":"2026-10-01"})"),
+         entity(EntityKind::account, "acct-b", R"({"user_id":"bob"})"),
+         entity(EntityKind::key, "anns", R"({"user_id":"ann"})"),
+         entity(EntityKind::key, "bobs", R"({"user_id":"bob"})"),
+         entity(EntityKind::key, "stolen",
+                R"({"user_id":"bob","metadata":{"copilot_account":"acct-a"}})"),
+         entity(EntityKind::key, "lead", R"({"user_id":"ann","seat_withheld":true})"),
+         entity(EntityKind::key, "service", R"({"metadata":{"copilot_account":"acct-a"}})"),
+         entity(EntityKind::team, "t", R"({"metadata":{"copilot_account":"acct-a"}})"),
+         entity(EntityKind::key, "teams", R"({"team_id":"t"})"),
+         entity(EntityKind::key, "gone", R"({"metadata":{"copilot_account":"acct-x"}})")});
+    for (const auto& [key, account] : {std::pair{"anns", "acct-a"},
+                                       {"bobs", ""},
+                                       {"stolen", ""},
+                                       {"lead", ""},
+                                       {"service", "acct-a"},
+                                       {"teams", ""},
+                                       {"gone", ""}}) {
+        CAPTURE(key);
+        CHECK(directory.caller(key)->account == account);
+    }
 }
 
 TEST_CASE("a directory that has missed deletions begins anew") {

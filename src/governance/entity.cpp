@@ -8,7 +8,7 @@ namespace {
 constexpr std::array<std::string_view, kEntityKinds> kNames = {
     "key",    "user",        "team",        "organization", "customer",   "budget",
     "tag",    "team_member", "org_member",  "model",        "credential", "access_group",
-    "config", "invitation",  "deleted_key", "deleted_team", "audit"};
+    "config", "invitation",  "deleted_key", "deleted_team", "audit",      "account"};
 
 }  // namespace
 

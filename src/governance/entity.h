@@ -30,8 +30,9 @@ enum class EntityKind : uint8_t {
     deleted_key,  // kept for reports
     deleted_team,
     audit,
+    account,  // a person's Copilot account; id: "acct-..." (accounts/account_set.h)
 };
-inline constexpr size_t kEntityKinds = 17;
+inline constexpr size_t kEntityKinds = 18;
 
 // "key", "team_member", ...: also the value of the store's column.
 [[nodiscard]] std::string_view entity_kind_name(EntityKind kind);

@@ -60,8 +60,6 @@ std::string key_name(std::string_view key) {
            std::string(key.size() < kChosenMin ? "" : key.substr(key.size() - kShown, kShown));
 }
 
-std::string hash_of(std::string_view key_or_hash) {
-    return is_hash(key_or_hash) ? std::string(key_or_hash) : key_hash(key_or_hash);
-}
+bool is_key_hash(std::string_view text) { return is_hash(text); }
 
 }  // namespace belay::governance

@@ -1,8 +1,10 @@
 #pragma once
 // The secrets that clients present. A generated key is "sk-" and 22 or more URL-safe random
-// characters. What is stored is LiteLLM's identity of it, the lower-case hexadecimal SHA-256 of the
-// whole string: an imported installation's keys keep working, and 128 bits or more of randomness
-// need no slow hash.
+// characters. LiteLLM's identity of it is the lower-case hexadecimal SHA-256 of the whole string;
+// what is stored is that, hashed again under the installation's secret (Directory::key_id), so that
+// nobody who reads the database can try out guesses at keys that people chose. Keys from before,
+// and imported ones, stand under the plain SHA-256 and go on working. 128 bits or more of
+// randomness need no slow hash.
 #include <string>
 #include <string_view>
 
@@ -14,10 +16,11 @@ namespace belay::governance {
 [[nodiscard]] Secret generate_key();
 // "sk-" and at least 16 characters, printable ASCII without spaces.
 [[nodiscard]] Result<void> check_chosen_key(std::string_view key);
+// LiteLLM's identity of a key.
 [[nodiscard]] std::string key_hash(std::string_view key);
 // "sk-...wxyz".
 [[nodiscard]] std::string key_name(std::string_view key);
-// What clients may send where a key is meant: the key itself or its hash; the hash of it.
-[[nodiscard]] std::string hash_of(std::string_view key_or_hash);
+// 64 lower-case hexadecimal digits.
+[[nodiscard]] bool is_key_hash(std::string_view text);
 
 }  // namespace belay::governance

@@ -211,7 +211,9 @@ Value responses_failed(const Error& error, int status, const ErrorContext& conte
 
 RenderedError render_error(const Error& error, ClientApi client, const ErrorContext& context) {
     RenderedError out;
-    out.status = error_status(error);
+    out.status = error.kind == Kind::budget_exhausted && !from_upstream(error)
+                     ? context.budget_status
+                     : error_status(error);
     out.retry_after = error.retry_after;
     if (out.status == 429 && !out.retry_after && error.kind != Kind::budget_exhausted) {
         out.retry_after = std::chrono::seconds(5);  // without one, some agents give up at once

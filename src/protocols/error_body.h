@@ -21,6 +21,7 @@ struct ErrorContext {
     std::string_view
         provider;  // "Github_copilot", "Openai": for "<Provider>Exception"; may be empty
     std::string_view request_id;  // Anthropic's request_id; may be empty
+    int budget_status = 422;      // of this gateway's own exhausted budgets
 };
 
 [[nodiscard]] RenderedError render_error(const Error& error, ClientApi client,

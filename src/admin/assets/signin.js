@@ -6,7 +6,11 @@
   const panel = document.getElementById("panel");
   const live = document.getElementById("live");
   const lost = document.getElementById("lost");
-  const base = "/github";
+  // The connect page asks the management API, as the person whose session or key it has.
+  const person = body.dataset.base !== undefined;
+  const base = body.dataset.base || "/github";
+  const form = panel.querySelector("#who");
+  let bearer = "";
   document.documentElement.classList.remove("no-script");
 
   // An operator's link ends in #k=…: kept for this tab, gone from the address bar.
@@ -23,7 +27,8 @@
   let timer = 0;
 
   const headers = (more) => {
-    const all = { "X-Belay-Token": body.dataset.token, ...more };
+    const all = person ? { ...more } : { "X-Belay-Token": body.dataset.token, ...more };
+    if (bearer) all.Authorization = `Bearer ${bearer}`;
     if (link) all["X-Belay-Link"] = link;
     return all;
   };
@@ -62,6 +67,7 @@
     clearTimeout(timer);
     try {
       const reply = await fetch(`${base}/status?have=${key}`, { headers: headers(), cache: "no-store", redirect: "error" });
+      if (person && (reply.status === 401 || reply.status === 403)) return askWho(await reply.json().catch(() => ({})));
       if (reply.status === 403) {
         const why = await reply.json().catch(() => ({}));
         if (why.error !== "locked") return location.reload(); // Belay was restarted
@@ -81,6 +87,22 @@
     timer = setTimeout(ask, document.hidden ? 4000 : Math.min(calm * Math.max(1, misses), 8000));
   };
 
+  // Nobody, or nobody who has an account: the form, with the reason once a key was tried.
+  const askWho = (why) => {
+    if (!panel.contains(form)) return location.reload(); // the session or the key has ended
+    const wrong = form.querySelector("#wrong");
+    wrong.hidden = !bearer;
+    if (bearer) wrong.textContent = why.error?.message || "This key is not known here.";
+    live.textContent = wrong.hidden ? "" : wrong.textContent;
+    bearer = "";
+  };
+
+  form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    bearer = form.querySelector("#key").value.trim();
+    ask();
+  });
+
   const send = async (route, takeover) => {
     for (const button of panel.querySelectorAll("button")) button.disabled = true;
     try {
@@ -90,7 +112,7 @@
         body: JSON.stringify({ takeover }),
         redirect: "error",
       });
-      if (reply.status === 403) return location.reload();
+      if (reply.status === 403 && !person) return location.reload();
     } catch {
       misses += 1;
     }

@@ -61,6 +61,91 @@ test("from opening the page to signed in: one button, no reload, files private",
   }
 });
 
+async function manage(w, path, body) {
+  const reply = await fetch(`http://localhost:${w.belay.ports.api}${path}`, {
+    method: body === undefined ? "GET" : "POST",
+    headers: { authorization: "Bearer sk-1234", "content-type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  assert.ok(reply.ok, `${path}: ${reply.status} ${await reply.clone().text()}`);
+  return reply.json();
+}
+
+async function people(w) {
+  const sim = { login: "ann-gh", name: "ann", plan: "pro" };
+  await w.sim.set("scenario", { device: { interval: 1 }, accounts: [sim] });
+  return (await manage(w, "/user/new", { user_id: "ann", user_email: "ann@example.org" })).key;
+}
+
+async function boundTo(w, login) {
+  for (;;) {
+    const { accounts } = await manage(w, "/copilot/account/list");
+    const one = accounts.find((a) => a.user_id === "ann" && a.connected_at !== null);
+    if (one) return assert.equal(one.login, login);
+    await new Promise((next) => setImmediate(next));
+  }
+}
+
+test("a person connects their own account by a key, and disconnects it", async (w) => {
+  const key = await people(w);
+  const page = await w.browser.newPage();
+  await page.goto(`${w.belay.page}/connect`);
+  assert.equal(new URL(page.url()).port, String(w.belay.ports.api));
+  await page.getByLabel("Your key").fill("sk-nobody-has-this-key");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await says(page, "Invalid proxy server token");
+  await page.getByLabel("Your key").fill("sk-1234");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await says(page, "the operator's key");
+  await page.getByLabel("Your key").fill(key);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await says(page, "You are ann here");
+  await page.getByRole("button", { name: "Get a sign-in code" }).click();
+  await shows(page, "Your code");
+  await w.sim.set("authorize", { user_code: await codeOf(page), account: "ann" });
+  await shows(page, "On belay");
+  await says(page, "ann-gh");
+  await boundTo(w, "ann-gh");
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await says(page, "You are ann here");
+  const { accounts } = await manage(w, "/copilot/account/list");
+  assert.deepEqual(accounts.map((a) => a.account_id), ["default"]);
+});
+
+test("a browser's session is enough to connect, and another page cannot use it", async (w) => {
+  await people(w);
+  await manage(w, "/user/update", { user_id: "ann", password: "correct horse battery staple" });
+  const page = await w.browser.newPage();
+  const api = `http://localhost:${w.belay.ports.api}`;
+  const login = await page.request.post(`${api}/v2/login`, {
+    data: { username: "ann@example.org", password: "correct horse battery staple" },
+  });
+  assert.equal(login.status(), 200);
+  const [cookie] = (await page.context().cookies()).filter((c) => c.name === "token");
+  assert.ok(cookie.httpOnly);
+  assert.equal(cookie.sameSite, "Strict");
+  await page.goto(`${api}/github/connect`);
+  await says(page, "You are ann here");
+  // A page on another port is the same site: the cookie is sent, and counts for nothing.
+  const other = await w.browser.newPage();
+  await other.goto(`${w.sim.url.replace("127.0.0.1", "localhost")}/login/device`);
+  const [answer] = await Promise.all([
+    other.waitForEvent("response", (r) => r.url().endsWith("/copilot/connect/start")),
+    other.evaluate(
+      (url) => fetch(url, { method: "POST", mode: "no-cors", credentials: "include", body: "{}" }).then(() => 0, () => 0),
+      `${api}/copilot/connect/start`,
+    ),
+  ]);
+  assert.equal(answer.status(), 403);
+  const { accounts } = await manage(w, "/copilot/account/list");
+  assert.deepEqual(accounts.map((a) => a.account_id), ["default"]);
+  await page.getByRole("button", { name: "Get a sign-in code" }).click();
+  await shows(page, "Your code");
+  await w.sim.set("authorize", { user_code: await codeOf(page), account: "ann" });
+  await shows(page, "On belay");
+  await boundTo(w, "ann-gh");
+});
+
 test("a restart needs no new sign-in", async (w) => {
   const page = await w.browser.newPage();
   await signIn(w, page);
@@ -266,7 +351,7 @@ for (const { name, work, scenario, browser } of cases) {
     world.browser = opened.context;
     // Anything the page logs is a defect: a policy that was hit, a script that threw.
     world.browser.on("console", (message) => {
-      if (message.type() === "error" && !/status of (40[34]|421)/.test(message.text())) world.complaints.push(message.text());
+      if (message.type() === "error" && !/status of (40[134]|421)/.test(message.text())) world.complaints.push(message.text());
     });
     world.browser.on("weberror", (error) => world.complaints.push(String(error.error())));
     await work(world);

@@ -1,6 +1,10 @@
 #include "base/money.h"
 
+#include <charconv>
+#include <cstring>
 #include <limits>
+
+#include "base/money_text.h"
 
 namespace belay {
 namespace {
@@ -105,10 +109,17 @@ Result<int64_t> parse_scaled(std::string_view text, int scale) {
     return static_cast<int64_t>(d.negative ? -value : value);
 }
 
+constexpr uint64_t kNanoPerUsd = 100'000'000'000;
+static_assert(kUsdScale == 11);
+
+// Negating the smallest int64 would overflow; as unsigned it is its own magnitude.
+uint64_t magnitude(int64_t value) {
+    return value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+}
+
 std::string render_scaled(int64_t value, int scale) {
     const bool negative = value < 0;
-    // Negating the smallest int64 would overflow; as unsigned it is its own magnitude.
-    uint64_t rest = negative ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+    const uint64_t rest = magnitude(value);
     std::string digits = std::to_string(rest);
     const auto places = static_cast<size_t>(scale);
     if (digits.size() <= places) {
@@ -147,7 +158,35 @@ Result<NanoCredits> parse_usd(std::string_view text) {
     return NanoCredits{TRY(parse_scaled(text, kUsdScale))};
 }
 
-std::string render_usd(NanoCredits amount) { return render_scaled(amount.value, kUsdScale); }
+std::string render_usd(NanoCredits amount) {
+    char text[kUsdText];
+    return {text, write_usd(text, amount)};
+}
+
+char* write_usd(char* at, NanoCredits amount) {
+    if (amount.value < 0) {
+        *at++ = '-';
+    }
+    const uint64_t whole = magnitude(amount.value);
+    at = std::to_chars(at, at + kUsdText, whole / kNanoPerUsd).ptr;
+    uint64_t fraction = whole % kNanoPerUsd;
+    if (fraction == 0) {
+        return at;
+    }
+    *at = '.';
+    // Zeros between the point and the first digit, none behind the last one.
+    char digits[kUsdScale];
+    int count = kUsdScale;
+    for (; fraction % 10 == 0; fraction /= 10) {
+        --count;
+    }
+    for (int i = count; i > 0; --i) {
+        digits[i - 1] = static_cast<char>('0' + fraction % 10);
+        fraction /= 10;
+    }
+    std::memcpy(at + 1, digits, static_cast<size_t>(count));
+    return at + 1 + count;
+}
 std::string render_credits(NanoCredits amount) { return render_scaled(amount.value, kCreditScale); }
 
 }  // namespace belay

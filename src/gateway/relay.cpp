@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "gateway/auth.h"
+#include "gateway/lines.h"
 #include "ledger/price.h"
 #include "protocols/error_body.h"
 #include "wire/scan.h"
@@ -165,39 +166,6 @@ chat::PriceCard to_card(const accounts::ModelPrice& price) {
     card.long_cache_write = price.long_context.cache_write;
     return card;
 }
-
-// Header lines written into room that was measured before: every answer has these.
-class Lines {
-  public:
-    explicit Lines(size_t room) : out_(room, '\0'), at_(out_.data()) {}
-    void text(std::string_view text) {
-        std::memcpy(at_, text.data(), text.size());
-        at_ += text.size();
-    }
-    // `name` with its colon and space.
-    void line(std::string_view name, std::string_view value) {
-        text(name);
-        text(value);
-        text("\r\n");
-    }
-    void number(std::string_view name, int64_t value) {
-        text(name);
-        if (value >= 0 && value <= 9) {
-            *at_++ = static_cast<char>('0' + value);
-        } else {
-            at_ = std::to_chars(at_, at_ + 20, value).ptr;
-        }
-        text("\r\n");
-    }
-    std::string take() {
-        out_.resize(static_cast<size_t>(at_ - out_.data()));
-        return std::move(out_);
-    }
-
-  private:
-    std::string out_;
-    char* at_;
-};
 
 void add_header(std::string& out, std::string_view name, std::string_view value) {
     if (!value.empty()) {
@@ -1021,7 +989,9 @@ std::string Call::reply_lines(const Try& t, std::string_view content_type) const
     const std::string& fixed = fixed_lines(t);
     const ledger::Attempt* tried = trace_.attempts.empty() ? nullptr : &trace_.attempts.back();
     constexpr size_t kOwn = 512;  // names and numbers of the lines below
+    const bool limited = !caller_->is_master;
     Lines lines(fixed.size() + record_.request_id.size() + content_type.size() + kOwn +
+                (limited ? kLimitRoom : 0) +
                 (tried != nullptr ? tried->upstream_request_id.size() : 0));
     lines.line("Content-Type: ", content_type);
     if (content_type.starts_with("text/event-stream")) {
@@ -1037,17 +1007,16 @@ std::string Call::reply_lines(const Try& t, std::string_view content_type) const
     lines.number("x-litellm-attempted-fallbacks: ", t.step.fallback_depth);
     lines.number("x-litellm-max-retries: ", max_retries_);
     if (!stream_ && record_.cost_source != chat::CostSource::unknown) {
-        lines.line("x-litellm-response-cost: ", render_usd(record_.cost));
+        lines.usd("x-litellm-response-cost: ", record_.cost);
     }
     lines.number("x-litellm-response-duration-ms: ", elapsed_us() / 1000);
     if (tried != nullptr) {
         lines.number("x-litellm-overhead-duration-ms: ", tried->start_us / 1000);
     }
-    std::string out = lines.take();
-    if (!caller_->is_master) {
-        add_limit_lines(out);
+    if (limited) {
+        add_limit_lines(lines);
     }
-    return out;
+    return lines.take();
 }
 
 net::Task<void> Call::fail(const Error& error) {
@@ -1077,7 +1046,9 @@ net::Task<void> Call::fail(const Error& error) {
         add_header(lines, "Retry-After", std::to_string(rendered.retry_after->count()));
     }
     if (!caller_->is_master) {
-        add_limit_lines(lines);
+        Lines limits(kLimitRoom);
+        add_limit_lines(limits);
+        lines += limits.take();
         add_refusal_lines(lines);
     }
     answered_ = true;

@@ -22,6 +22,8 @@
 
 namespace belay::gateway {
 
+class Lines;
+
 class Call {
   public:
     Call(Services& services, Worker& worker, SnapshotPtr snapshot, governance::CallerPtr caller,
@@ -76,7 +78,8 @@ class Call {
                (!caller_->scopes.empty() && !caller_->scopes.front().limits.empty());
     }
     void settle_reservation();
-    void add_limit_lines(std::string& lines) const;
+    static constexpr size_t kLimitRoom = 768;  // of the lines about limits
+    void add_limit_lines(Lines& lines) const;
     void add_refusal_lines(std::string& lines) const;
     net::Task<void> attempts();
     [[nodiscard]] routing::Step next_step();

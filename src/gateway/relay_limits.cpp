@@ -1,5 +1,6 @@
 // The part of a call that asks whether its caller may make it: which models, how much, how fast.
 #include "gateway/auth.h"
+#include "gateway/lines.h"
 #include "gateway/relay.h"
 
 namespace belay::gateway {
@@ -173,7 +174,7 @@ void Call::settle_reservation() {
 }
 
 // LiteLLM's P0 and P1 lines about the key: spend, limits, and what is left of them.
-void Call::add_limit_lines(std::string& lines) const {
+void Call::add_limit_lines(Lines& lines) const {
     if (services_.governor == nullptr || caller_->scopes.empty()) {
         return;
     }
@@ -186,34 +187,27 @@ void Call::add_limit_lines(std::string& lines) const {
         limit_hit_ == nullptr
             ? reservation_.key_spend()
             : services_.governor->standing(governance::ScopeKind::key, key.id).spent;
-    line(lines, "x-litellm-key-spend", render_usd(add(spent, record_.cost)));
+    lines.usd("x-litellm-key-spend: ", add(spent, record_.cost));
     if (!limits.budgets.empty()) {
-        line(lines, "x-litellm-key-max-budget", render_usd(limits.budgets.front().most));
+        lines.usd("x-litellm-key-max-budget: ", limits.budgets.front().most);
     }
     if (limits.tpm) {
-        line(lines, "x-litellm-key-tpm-limit", std::to_string(*limits.tpm));
+        lines.number("x-litellm-key-tpm-limit: ", *limits.tpm);
     }
     if (limits.rpm) {
-        line(lines, "x-litellm-key-rpm-limit", std::to_string(*limits.rpm));
+        lines.number("x-litellm-key-rpm-limit: ", *limits.rpm);
     }
     const governance::RateState& rates = reservation_.rates();
-    const auto number = [&](std::string_view name, const std::optional<int64_t>& value) {
-        if (value) {
-            line(lines, name, std::to_string(*value));
-        }
-    };
-    number("x-ratelimit-limit-requests", rates.limit_requests);
-    number("x-ratelimit-remaining-requests", rates.remaining_requests);
-    number("x-ratelimit-limit-tokens", rates.limit_tokens);
-    number("x-ratelimit-remaining-tokens", rates.remaining_tokens);
-    if (rates.limit_requests || rates.limit_tokens) {
-        const std::string reset = std::to_string((rates.resets_in_ms + 999) / 1000) + "s";
-        if (rates.limit_requests) {
-            line(lines, "x-ratelimit-reset-requests", reset);
-        }
-        if (rates.limit_tokens) {
-            line(lines, "x-ratelimit-reset-tokens", reset);
-        }
+    const int64_t reset_s = (rates.resets_in_ms + 999) / 1000;
+    if (rates.limit_requests) {
+        lines.number("x-ratelimit-limit-requests: ", *rates.limit_requests);
+        lines.number("x-ratelimit-remaining-requests: ", rates.remaining_requests.value_or(0));
+        lines.number("x-ratelimit-reset-requests: ", reset_s, "s");
+    }
+    if (rates.limit_tokens) {
+        lines.number("x-ratelimit-limit-tokens: ", *rates.limit_tokens);
+        lines.number("x-ratelimit-remaining-tokens: ", rates.remaining_tokens.value_or(0));
+        lines.number("x-ratelimit-reset-tokens: ", reset_s, "s");
     }
 }
 

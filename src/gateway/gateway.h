@@ -20,6 +20,7 @@
 #include "ledger/ledger.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "protocols/convert.h"
 #include "providers/prepared_cache.h"
 #include "providers/registry.h"
 #include "routing/plan.h"
@@ -75,6 +76,8 @@ struct Worker {
     };
     std::vector<std::unique_ptr<Scratch>> spare;
     providers::PreparedCache prepared;
+    protocols::ReplyOptions
+        reply_options;  // of the plain reply at hand; its texts keep their memory
     Bounds bounds;
     // What a stream writes into while it has something to write: it holds no buffer while quiet.
     std::string frames;

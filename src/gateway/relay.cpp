@@ -167,6 +167,30 @@ chat::PriceCard to_card(const accounts::ModelPrice& price) {
     return card;
 }
 
+// What the relay reads of every reply's head, in one pass.
+struct ReplyNames {
+    std::string_view request_id;  // GitHub's before any other
+    std::string_view content_type;
+};
+
+ReplyNames read_names(const http::Head& head) {
+    ReplyNames names;
+    std::string_view github;
+    for (const auto& h : head.headers) {
+        if (h.name.size() == 19 && http::iequals(h.name, "x-github-request-id")) {
+            github = h.value;
+        } else if (h.name.size() == 12 && http::iequals(h.name, "content-type")) {
+            names.content_type = h.value;
+        } else if (h.name.size() == 12 && http::iequals(h.name, "x-request-id")) {
+            names.request_id = h.value;
+        }
+    }
+    if (!github.empty()) {
+        names.request_id = github;
+    }
+    return names;
+}
+
 void add_header(std::string& out, std::string_view name, std::string_view value) {
     if (!value.empty()) {
         http::write_header(out, name, value);
@@ -630,17 +654,14 @@ net::Task<void> Call::exchange(Try& t) {
     tried.first_byte_us = elapsed_us();
     const http::Head& head = exchange.head();
     tried.status = head.status;
-    if (const auto id = head.header("x-github-request-id"); !id.empty()) {
-        tried.upstream_request_id = id.substr(0, 128);
-    } else if (const auto other = head.header("x-request-id"); !other.empty()) {
-        tried.upstream_request_id = other.substr(0, 128);
-    }
+    const ReplyNames names = read_names(head);
+    tried.upstream_request_id = names.request_id.substr(0, 128);
     note_quota(head, head.status == 402 || head.status == 429);
     if (head.status != 200) {
         co_return co_await refused(t, exchange);
     }
     if (stream_ && client_ != protocols::Api::embeddings) {
-        const std::string_view type = head.header("content-type");
+        const std::string_view type = names.content_type;
         if (!type.empty() && type.find("event-stream") == std::string_view::npos) {
             co_return co_await refused(t, exchange);
         }
@@ -700,9 +721,9 @@ net::Task<void> Call::answer_plain(Try& t, net::Exchange& exchange) {
         }
         body = gathered;
     }
-    protocols::ReplyOptions options;
+    protocols::ReplyOptions& options = worker_.reply_options;
     options.model = shown_model(t);
-    options.id = "chatcmpl-" + record_.request_id;
+    options.id.assign("chatcmpl-").append(record_.request_id);
     options.created = record_.received_ms / 1000;
     options.n = asked_->facts.n;
     options.base64 = asked_->facts.wants_base64;
@@ -959,7 +980,7 @@ net::Task<void> Call::answer_mock(Try& t) {
 
 // --- what the client is told
 
-std::string Call::shown_model(const Try& t) const {
+const std::string& Call::shown_model(const Try& t) const {
     // LiteLLM's rule: the name that was asked for; after a fallback the model that answered.
     return t.step.fallback_depth == 0 ? record_.asked : t.step.upstream_model;
 }
@@ -1123,7 +1144,9 @@ void Call::note_base(const Try& t) {
         worker_.last_base = t.prepared->base;
         worker_.last_origin = t.prepared->base->origin();
     }
-    record_.api_base = worker_.last_origin;
+    if (record_.api_base != worker_.last_origin) {
+        record_.api_base = worker_.last_origin;
+    }
 }
 
 void Call::settle(const Try& t) {

@@ -110,7 +110,7 @@ class Call {
     void keep_facts();
     [[nodiscard]] const std::string& fixed_lines(const Try& t) const;
     [[nodiscard]] std::string reply_lines(const Try& t, std::string_view content_type) const;
-    [[nodiscard]] std::string shown_model(const Try& t) const;
+    [[nodiscard]] const std::string& shown_model(const Try& t) const;
     [[nodiscard]] providers::Job job(const Try& t) const;
     [[nodiscard]] Mono first_byte_deadline(const Try& t);
     [[nodiscard]] std::optional<double> limit_seconds(const Try& t) const;

@@ -59,10 +59,14 @@ PresentedKey find_key(const http::Head& head, std::string_view key_header, std::
         "x-api-key",         "x-goog-api-key", "ocp-apim-subscription-key"};
     size_t best = std::size(kPlaces);
     std::string_view value;
+    constexpr uint32_t kSizes = 1 << 17 | 1 << 13 | 1 << 7 | 1 << 9 | 1 << 14 | 1 << 25;
     for (const auto& h : head.headers) {
+        if (h.name.size() >= 32 || (kSizes >> h.name.size() & 1) == 0) {
+            continue;
+        }
         for (size_t i = 0; i < best; ++i) {
             if (h.name.size() == kPlaces[i].size() && !h.value.empty() &&
-                http::iequals(h.name, kPlaces[i])) {
+                (h.name[0] | 0x20) == kPlaces[i][0] && http::iequals(h.name, kPlaces[i])) {
                 best = i;
                 value = h.value;
                 break;

@@ -177,12 +177,20 @@ ReplyNames read_names(const http::Head& head) {
     ReplyNames names;
     std::string_view github;
     for (const auto& h : head.headers) {
-        if (h.name.size() == 19 && http::iequals(h.name, "x-github-request-id")) {
-            github = h.value;
-        } else if (h.name.size() == 12 && http::iequals(h.name, "content-type")) {
-            names.content_type = h.value;
-        } else if (h.name.size() == 12 && http::iequals(h.name, "x-request-id")) {
+        // Lengths and first letters first: most headers are none of these.
+        const size_t size = h.name.size();
+        if (size != 12 && size != 19) {
+            continue;
+        }
+        const bool x = (h.name[0] | 0x20) == 'x';
+        if (size == 19) {
+            if (x && http::iequals(h.name, "x-github-request-id")) {
+                github = h.value;
+            }
+        } else if (x && http::iequals(h.name, "x-request-id")) {
             names.request_id = h.value;
+        } else if (!x && http::iequals(h.name, "content-type")) {
+            names.content_type = h.value;
         }
     }
     if (!github.empty()) {

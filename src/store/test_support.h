@@ -30,7 +30,8 @@ class TempDir {
     std::string path_;
 };
 
-inline std::unique_ptr<JournaledLedger> open_ledger(const TempDir& dir, SqliteOptions options = {}) {
+inline std::unique_ptr<JournaledLedger> open_ledger(const TempDir& dir,
+                                                    SqliteOptions options = {}) {
     Result<DataDir> data = DataDir::open(dir.path());
     REQUIRE(data.ok());
     options.retry_delay_max = milliseconds(100);

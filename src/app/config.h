@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "gateway/snapshot.h"
+#include "observe/settings.h"
 #include "routing/table.h"
 
 namespace belay::app {
@@ -40,6 +41,7 @@ struct GeneralSettings {
     Secret database_url;  // general_settings.database_url, else DATABASE_URL; empty = embedded
     std::string litellm_key_header_name;
     bool store_prompts_in_spend_logs = false;
+    bool allow_viewers_to_read_prompts = false;
     bool store_model_in_db = false;
     bool disable_spend_logs = false;
     Secret salt_key;  // LITELLM_SALT_KEY: seals stored secrets; empty = the master key
@@ -68,6 +70,15 @@ struct LitellmSettings {
     int budget_exceeded_status_code = 422;
 };
 
+// How long things are kept, in milliseconds; nothing: for ever.
+struct Retention {
+    std::optional<int64_t> records_ms;
+    std::optional<int64_t> payloads_ms;
+    std::optional<int64_t> audit_ms;
+    int64_t every_ms = 24 * 3'600'000;
+    bool operator==(const Retention&) const = default;
+};
+
 // One value as the file set it, for describe_changes(). Secrets are kept as a digest only.
 struct Effective {
     std::string shown;   // compact JSON; "" for secrets
@@ -84,6 +95,8 @@ struct Config {
     ServerSettings server;
     GeneralSettings general;
     LitellmSettings litellm;
+    observe::Settings observe;
+    Retention retention;
     // To be exported to the process before anything else reads it; already seen by os.environ/.
     std::vector<std::pair<std::string, std::string>> environment_variables;
     std::vector<Diagnostic> diagnostics;                  // by file and line

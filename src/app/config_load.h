@@ -61,6 +61,8 @@ void read_models(Load& load);
 // The built-in configuration, as text of the same format.
 [[nodiscard]] std::string_view default_yaml();
 void read_settings(Load& load);
+// Metrics, callbacks, alerts, payloads, retention.
+void read_observe(Load& load, const yaml::Node& general, const yaml::Node& litellm);
 void check_names(Load& load);
 
 // The section's mapping, or an empty one.

@@ -260,6 +260,7 @@ void read_settings(Load& load) {
     read_fallback_maps(load, Layers(router, litellm));
     read_aliases(load, router);
     read_general(load, general, litellm);
+    read_observe(load, general, litellm);
     read_server(load, section_of(load, "server_settings"));
 }
 

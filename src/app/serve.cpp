@@ -271,6 +271,8 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     service->loops_ = std::make_unique<net::Loops>(options.workers);
     std::vector<ledger::Intents*> intents = TRY(service->open_intents(data));
     service->governance_ = TRY(Governance::open(config, service->master_key_, self->needs(data)));
+    service->observability_ = std::make_unique<Observability>(self->observed());
+    service->observability_->configure(config.observe);
     service->gateway_ = std::make_unique<gateway::Gateway>(
         gateway::Services{.clock = system_clock(),
                           .snapshots = self->snapshots_,
@@ -283,10 +285,11 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
                           .governor = &self->governance_->governor(),
                           .intents = std::move(intents),
                           .on_record = &write_request,
+                          .observer = &self->observability_->observer(),
                           .sign_in_url = self->sign_in_url(),
                           .connect_url = self->connect_url()},
         service->loops_->all(), service->control_->context());
-    service->gateway_->set_management(service->governance_.get());
+    service->gateway_->set_management(service->observability_.get());
     service->gateway_->set_extra([self](net::HttpRequest& request, net::HttpResponder& reply) {
         return self->extra_page(request, reply);
     });
@@ -339,6 +342,21 @@ Governance::Needs Service::needs(const std::string& data_dir) {
                 return false;
             },
         .requests_in_flight = [this] { return api_ != nullptr ? api_->requests_in_flight() : 0; }};
+}
+
+Observability::Needs Service::observed() {
+    return {
+        .ledger = *ledger_,
+        .directory = governance_->directory(),
+        .governor = governance_->governor(),
+        .health = health_,
+        .loops = *loops_,
+        .context = control_->context(),
+        .account = [this] { return account(); },
+        .table = [this] { return snapshots_.current()->table; },
+        .requests_in_flight = [this] { return api_ != nullptr ? api_->requests_in_flight() : 0; },
+        .connections = [this] { return api_ != nullptr ? api_->connections() : 0; },
+        .next = *governance_};
 }
 
 Result<void> Service::decide_address(const ServeOptions& options, const Env& env) {
@@ -413,6 +431,7 @@ void Service::publish() {
         }
     }
     snapshot->default_seat = config->general.copilot_default_account;
+    snapshot->store_prompts = config->general.store_prompts_in_spend_logs;
     snapshot->version = kVersion;
     snapshot->allowed_hosts = read_list(env_("BELAY_ALLOWED_HOSTS"));
     snapshot->allowed_origins = read_list(env_("BELAY_ALLOWED_ORIGINS"));
@@ -475,6 +494,7 @@ void Service::reload(std::string_view why) {
     }
     governance_->configure(*config_, master_key_);
     publish();
+    observability_->configure(config_->observe);
     log::write(log::Level::info, "config.reloaded",
                "configuration reloaded (" + std::string(why) + "): " +
                    std::to_string(changes.size()) + (changes.size() == 1 ? " change" : " changes"));
@@ -581,6 +601,7 @@ Service::~Service() {
     api_.reset();
     auth_.reset();
     gateway_.reset();
+    observability_.reset();
     governance_.reset();
     control_.reset();
     if (ledger_ != nullptr) {

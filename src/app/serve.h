@@ -10,6 +10,7 @@
 #include "app/cli.h"
 #include "app/config.h"
 #include "app/governance.h"
+#include "app/observability.h"
 #include "app/runtime.h"
 #include "gateway/gateway.h"
 #include "net/http_server.h"
@@ -50,6 +51,7 @@ class Service {
     [[nodiscard]] Result<void> decide_address(const ServeOptions& options, const Env& env);
     [[nodiscard]] std::string sign_in_url() const;
     [[nodiscard]] Result<std::vector<ledger::Intents*>> open_intents(const std::string& data_dir);
+    [[nodiscard]] Observability::Needs observed();
     [[nodiscard]] Governance::Needs needs(const std::string& data_dir);
     void publish();  // a snapshot of config_ and what the account's catalogue adds to it
     [[nodiscard]] std::string connect_url() const;
@@ -83,6 +85,7 @@ class Service {
     std::unique_ptr<admin::SigninHandler> page_handler_;
     std::unique_ptr<net::Loops> loops_;
     std::unique_ptr<Governance> governance_;
+    std::unique_ptr<Observability> observability_;
     std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<net::HttpServer> api_;
     std::unique_ptr<net::HttpServer> auth_;

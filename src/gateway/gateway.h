@@ -18,6 +18,7 @@
 #include "governance/governor.h"
 #include "ledger/intents.h"
 #include "ledger/ledger.h"
+#include "ledger/observer.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "protocols/convert.h"
@@ -41,6 +42,7 @@ struct Services {
     std::vector<ledger::Intents*> intents;             // one per loop, or none at all
     // Called on a loop for each finished request; may be empty (a quiet log).
     std::function<void(const ledger::SpendRecord&)> on_record;
+    ledger::Observer* observer = nullptr;  // null: nobody listens
     std::string sign_in_url = "http://localhost:4001/github";
     std::string connect_url = "http://localhost:4000/github/connect";
 };
@@ -73,6 +75,8 @@ struct Worker {
     struct Scratch {
         ledger::SpendRecord record;
         ledger::Trace trace;
+        std::string traceparent;                   // the client's, while somebody listens
+        std::unique_ptr<ledger::Payload> payload;  // null: bodies are not kept
     };
     std::vector<std::unique_ptr<Scratch>> spare;
     providers::PreparedCache prepared;

@@ -236,6 +236,8 @@ std::unique_ptr<Worker::Scratch> Call::take_scratch(Worker& worker) {
     worker.spare.pop_back();
     scratch->record.clear();
     scratch->trace.clear();
+    scratch->traceparent.clear();
+    scratch->payload.reset();
     return scratch;
 }
 
@@ -250,6 +252,9 @@ void Call::on_gone(void* self) {
 
 net::Task<void> Call::run(std::string path_model) {
     read_request();
+    if (keeps_payload()) {
+        begin_payload();
+    }
     std::unique_ptr<Error> refusal = take_request(path_model);
     if (refusal == nullptr && is_limited()) {
         bool later = false;
@@ -323,6 +328,9 @@ void Call::read_request() {
             case 11:
                 if (http::iequals(name, "x-initiator")) {
                     asked_->inbound_initiator = h.value;
+                } else if (services_.observer != nullptr && services_.observer->wants_records() &&
+                           http::iequals(name, "traceparent")) {
+                    scratch_->traceparent = h.value.substr(0, ledger::kMaxText);
                 }
                 break;
             case 14:
@@ -770,6 +778,7 @@ net::Task<void> Call::answer_plain(Try& t, net::Exchange& exchange) {
     record_.first_token_us = elapsed_us();
     answered_ = true;
     const std::string lines = reply_lines(t, "application/json");
+    keep_reply(converted->body);
     book(t);
     (void)co_await reply_.send_raw(200, lines, converted->body);
 }
@@ -842,6 +851,7 @@ net::Task<void> Call::answer_stream(Try& t, net::Exchange& exchange) {
         }
         if (committed_ && !out.empty() && !done && !ended) {
             output_bytes_ += static_cast<int64_t>(out.size());
+            keep_reply(out);
             if (!reply_.write_now(out) && !co_await reply_.write_rest()) {
                 exchange.cancel();
                 break;
@@ -901,6 +911,7 @@ net::Task<void> Call::end_stream(Try& t, protocols::ReplyStream& stream, net::Ex
     record_.status = ledger::Status::success;
     record_.http_status = 200;
     settle(t);
+    keep_reply(out);
     book(t);
     (void)co_await reply_.end(out);
     give_frames_back(out);
@@ -928,6 +939,7 @@ net::Task<void> Call::break_stream(std::string& out, Outcome outcome) {
     record_.error_code = error.code;
     record_.error_message = error.message.substr(0, ledger::kMaxErrorMessage);
     answered_ = true;
+    keep_reply(out);
     (void)co_await reply_.end(out);
     co_return end_with(std::move(outcome));
 }
@@ -971,6 +983,7 @@ net::Task<void> Call::answer_mock(Try& t) {
         sse::write_data(out, head + R"(,"object":"chat.completion.chunk","choices":[{"index":0,)"
                                     R"("delta":{},"finish_reason":"stop"}]})");
         sse::write_data(out, "[DONE]");
+        keep_reply(out);
         reply_.begin(200, reply_lines(t, "text/event-stream; charset=utf-8"));
         (void)co_await reply_.end(out);
         co_return;
@@ -982,6 +995,7 @@ net::Task<void> Call::answer_mock(Try& t) {
         quoted + R"(}}],"usage":{"prompt_tokens":)" + std::to_string(record_.usage.input) +
         R"(,"completion_tokens":)" + std::to_string(record_.usage.output) + R"(,"total_tokens":)" +
         std::to_string(record_.usage.total()) + "}}";
+    keep_reply(body);
     (void)co_await reply_.send_raw(200, reply_lines(t, "application/json"), body);
     co_return;
 }
@@ -1247,6 +1261,7 @@ void Call::finish_record() {
     if (intent_ != ledger::Intents::kNone) {
         worker_.intents->end(std::exchange(intent_, ledger::Intents::kNone));
     }
+    tell_observer();
     if (services_.on_record) {
         services_.on_record(record_);
     }

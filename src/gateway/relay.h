@@ -122,6 +122,18 @@ class Call {
     void settle(const Try& t);
     void book(const Try& t);
     void finish_record();
+    // Bodies are kept only where operator, team or key want that (relay_payload.cpp).
+    [[nodiscard]] bool keeps_payload() const {
+        return services_.observer != nullptr && services_.observer->keeps_payloads() &&
+               caller_->store_prompts.value_or(snapshot_->store_prompts);
+    }
+    [[gnu::noinline]] void begin_payload();
+    void keep_reply(std::string_view bytes) {
+        if (scratch_->payload != nullptr) {
+            scratch_->payload->add_reply(bytes);
+        }
+    }
+    void tell_observer();
     [[nodiscard]] int64_t elapsed_us() const;
     [[nodiscard]] Mono now() const { return worker_.loop.now(); }
     [[nodiscard]] bool gone() const { return gone_ || reply_.client_gone(); }

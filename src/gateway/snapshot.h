@@ -35,6 +35,7 @@ struct Snapshot {
     // assumed price when there is one, else free (as LiteLLM has it).
     bool refuse_unpriced = true;
     std::optional<chat::PriceCard> assumed_price;
+    bool store_prompts = false;  // where neither key nor team says otherwise
     std::string version;  // of the program
 };
 

@@ -1,0 +1,72 @@
+#pragma once
+// Metrics, spans, log callbacks and alerts of a running gateway: makes the hub that hears of
+// requests, hands it what only the application knows (entities, budgets, account, process), and
+// serves /metrics on the API's port, in front of the management API.
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "accounts/service.h"
+#include "app/config.h"
+#include "gateway/gateway.h"
+#include "governance/directory.h"
+#include "governance/governor.h"
+#include "ledger/ledger.h"
+#include "net/loops.h"
+#include "observe/hub.h"
+#include "observe/poster.h"
+#include "routing/plan.h"
+
+namespace belay::app {
+
+class Observability final : public gateway::Management {
+  public:
+    struct Needs {
+        ledger::Ledger& ledger;
+        const governance::Directory& directory;
+        const governance::Governor& governor;
+        routing::Health& health;
+        net::Loops& loops;
+        std::shared_ptr<net::ClientContext> context;
+        std::function<accounts::AccountViewPtr()> account;
+        std::function<std::shared_ptr<const routing::Table>()> table;
+        std::function<size_t()> requests_in_flight;
+        std::function<size_t()> connections;
+        gateway::Management& next;  // asked for every other path
+        observe::PayloadTaker* payloads = nullptr;
+    };
+    explicit Observability(Needs needs);
+    ~Observability() override;
+
+    void configure(const observe::Settings& settings);  // any thread
+    [[nodiscard]] ledger::Observer& observer() { return *hub_; }
+
+    [[nodiscard]] bool owns(std::string_view path) const override;
+    [[nodiscard]] bool is_public(std::string_view path) const override;
+    net::Task<void> handle(net::HttpRequest& request, net::HttpResponder& reply,
+                           governance::CallerPtr caller) override;
+
+  private:
+    struct Page;
+    [[gnu::noinline]] net::Task<void> serve_metrics(net::HttpRequest& request,
+                                                    net::HttpResponder& reply);
+    [[nodiscard]] std::vector<std::unique_ptr<observe::Listener>> build(
+        const observe::Settings& settings, observe::Hub::Ports::Gather gather);
+    void gather(std::vector<observe::Family>& into, const observe::RequestMetrics* seen) const;
+    void gather_budgets(std::vector<observe::Family>& into) const;
+    void gather_deployments(std::vector<observe::Family>& into,
+                            const observe::RequestMetrics* seen) const;
+    void gather_account(std::vector<observe::Family>& into) const;
+    void gather_ledger(std::vector<observe::Family>& into) const;
+    void gather_process(std::vector<observe::Family>& into) const;
+    [[nodiscard]] observe::Names names() const;
+
+    Needs needs_;
+    const int64_t started_ms_ = unix_millis(system_clock().wall());
+    std::atomic<bool> needs_key_{true};
+    std::unique_ptr<observe::Poster> poster_;  // the hub's thread makes it when it is needed
+    std::unique_ptr<observe::Hub> hub_;
+};
+
+}  // namespace belay::app

@@ -272,7 +272,6 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     std::vector<ledger::Intents*> intents = TRY(service->open_intents(data));
     service->governance_ = TRY(Governance::open(config, service->master_key_, self->needs(data)));
     service->observability_ = std::make_unique<Observability>(self->observed());
-    service->observability_->configure(config.observe);
     service->gateway_ = std::make_unique<gateway::Gateway>(
         gateway::Services{.clock = system_clock(),
                           .snapshots = self->snapshots_,
@@ -297,6 +296,7 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
         service->reload("stored environment variables");
     }
     service->publish();
+    service->observability_->configure(config.observe);  // its thread looks at what was published
     return service;
 }
 

@@ -62,7 +62,7 @@ def metrics(belay, headers=ADMIN):
 
 def value(families, name, **labels):
     """The sum of the samples that have these labels; counters are named without _total."""
-    return sum(s.value for s in families[name].samples
+    return sum(s.value for s in (families[name].samples if name in families else [])
                if (s.name in (name, name + "_total", name + "_count"))
                and all(s.labels.get(k) == v for k, v in labels.items()))
 

@@ -100,6 +100,45 @@ Value log_row(const ledger::Entry& entry) {
     return row;
 }
 
+Value prompt_parts(const Call& call, const ledger::SpendRecord& r) {
+    Value parts = Value::object({{"messages", Value::object()},
+                                 {"response", Value::object()},
+                                 {"proxy_server_request", Value::object()}});
+    const auto& caller = call.caller;
+    const bool own =
+        call.is_self(r.user) || (!caller.key_hash.empty() && caller.key_hash == r.key_fingerprint);
+    const bool allowed =
+        call.is_admin() || own || (call.reads_all() && call.settings->viewers_read_prompts);
+    if (!allowed || !call.services.find_payload) {
+        return parts;
+    }
+    const auto found = call.services.find_payload(r.request_id);
+    if (!found.ok() || !found->has_value()) {
+        return parts;
+    }
+    auto request = json::parse((*found)->request);
+    auto response = json::parse((*found)->response);
+    if (request.ok()) {
+        const std::string_view texts = request->has("messages") ? "messages" : "input";
+        if (request->has(texts)) {
+            parts.set("messages", (*request)[texts]);
+        }
+        parts.set("proxy_server_request", std::move(*request));
+    }
+    if (response.ok()) {
+        parts.set("response", std::move(*response));
+    }
+    return parts;
+}
+
+Value full_log_row(const Call& call, const ledger::Entry& entry) {
+    Value row = log_row(entry);
+    for (auto& part : prompt_parts(call, entry.record).members()) {
+        row.set(part.key, std::move(part.value));
+    }
+    return row;
+}
+
 std::optional<int64_t> parse_moment(std::string_view text) {
     std::string normal(text.substr(0, 40));
     if (normal.size() > 10 && normal[10] == ' ') {

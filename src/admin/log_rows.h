@@ -11,6 +11,11 @@
 namespace belay::admin {
 
 [[nodiscard]] Value log_row(const ledger::Entry& entry);
+// The request and the reply, where they were kept and the caller may read them: administrators, and
+// whoever's key or user it was; viewers only where the configuration says so.
+[[nodiscard]] Value prompt_parts(const Call& call, const ledger::SpendRecord& record);
+// The row with these parts in it.
+[[nodiscard]] Value full_log_row(const Call& call, const ledger::Entry& entry);
 
 // "2026-10-03", "2026-10-03 09:00:00", or RFC 3339, UTC; nothing for another form.
 [[nodiscard]] std::optional<int64_t> parse_moment(std::string_view text);

@@ -29,6 +29,7 @@
 #include "governance/entity_store.h"
 #include "governance/governor.h"
 #include "ledger/ledger.h"
+#include "ledger/payload.h"
 #include "ledger/query.h"
 #include "net/http_server.h"
 #include "routing/table.h"
@@ -61,6 +62,7 @@ struct Settings {
     Secret ui_password;  // empty: the master key
     bool store_model_in_db = false;
     bool store_audit_logs = false;
+    bool viewers_read_prompts = false;  // an admin viewer sees kept prompts and replies
     std::string zone = "UTC";
     std::optional<NanoCredits> max_budget;  // of the whole proxy
     json::Value key_generation_settings;    // litellm_settings, as written
@@ -83,6 +85,8 @@ struct Services {
     governance::Governor& governor;
     ledger::Queries& queries;
     ledger::Ledger* ledger = nullptr;
+    // What was kept of a request's bodies; empty: nothing ever is.
+    std::function<Result<std::optional<ledger::KeptPayload>>(std::string_view)> find_payload = {};
     const Seal* seal = nullptr;  // null: secrets are refused
     std::function<std::shared_ptr<const Settings>()> settings;
     std::function<std::shared_ptr<const routing::Table>()> table;

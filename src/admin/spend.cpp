@@ -42,10 +42,10 @@ Result<void> narrow(const Call& call, ledger::LogFilter& filter) {
     return {};
 }
 
-Value rows_of(const std::vector<ledger::Entry>& entries) {
+Value rows_of(const Call& call, const std::vector<ledger::Entry>& entries) {
     Value rows = Value::array();
     for (const ledger::Entry& entry : entries) {
-        rows.push(log_row(entry));
+        rows.push(full_log_row(call, entry));
     }
     return rows;
 }
@@ -63,7 +63,7 @@ Result<Value> plain_rows(const Call& call, ledger::LogFilter filter) {
     for (filter.page = 1; rows.size() < kRowsMost; ++filter.page) {
         const ledger::LogPage page = TRY(call.services.queries.find_page(filter));
         for (const ledger::Entry& entry : page.entries) {
-            rows.push(log_row(entry));
+            rows.push(filter.request_id.empty() ? log_row(entry) : full_log_row(call, entry));
         }
         if (page.entries.size() < filter.page_size) {
             break;
@@ -224,7 +224,7 @@ Value page_answer(const ledger::LogPage& page, const ledger::LogFilter& filter, 
 Result<Value> logs_v2(Call& call) {
     const ledger::LogFilter filter = TRY(page_filter(call));
     const ledger::LogPage page = TRY(call.services.queries.find_page(filter));
-    return page_answer(page, filter, rows_of(page.entries));
+    return page_answer(page, filter, rows_of(call, page.entries));
 }
 
 Result<Value> logs_ui(Call& call) {
@@ -257,9 +257,7 @@ Result<Value> log_details(Call& call) {
     if (page.entries.empty()) {
         return not_found(in_error("No log with request_id=" + filter.request_id), "request_id");
     }
-    return Value::object({{"messages", Value::object()},
-                          {"response", Value::object()},
-                          {"proxy_server_request", Value::object()}});
+    return prompt_parts(call, page.entries.front().record);
 }
 
 Result<Value> session_logs(Call& call) {
@@ -270,7 +268,7 @@ Result<Value> session_logs(Call& call) {
     filter.descending = false;
     TRY(narrow(call, filter));
     const ledger::LogPage page = TRY(call.services.queries.find_page(filter));
-    return page_answer(page, filter, rows_of(page.entries));
+    return page_answer(page, filter, rows_of(call, page.entries));
 }
 
 // ---- sums --------------------------------------------------------------------------------------

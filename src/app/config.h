@@ -73,7 +73,7 @@ struct LitellmSettings {
 // How long things are kept, in milliseconds; nothing: for ever.
 struct Retention {
     std::optional<int64_t> records_ms;
-    std::optional<int64_t> payloads_ms;
+    std::optional<int64_t> payloads_ms = int64_t{30} * 24 * 3'600'000;
     std::optional<int64_t> audit_ms;
     int64_t every_ms = 24 * 3'600'000;
     bool operator==(const Retention&) const = default;

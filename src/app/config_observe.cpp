@@ -262,6 +262,10 @@ class Reader {
             if (const auto ttl = belay::app::read<Seconds>(*args, "budget_alert_ttl", to_seconds)) {
                 alerts.repeat = milliseconds(static_cast<int64_t>(ttl->count() * 1e3));
             }
+            if (const auto least =
+                    belay::app::read<int64_t>(*args, "fallback_alert_count", to_count)) {
+                alerts.falls_least = static_cast<size_t>(std::clamp<int64_t>(*least, 1, 4'000));
+            }
             const auto percents = texts(*args, "budget_alert_percents");
             if (!percents.empty()) {
                 alerts.percents.clear();
@@ -325,7 +329,9 @@ class Reader {
     void read_retention() {
         Retention& keep = load_.config.retention;
         keep.records_ms = length("maximum_spend_logs_retention_period");
-        keep.payloads_ms = length("maximum_payload_retention_period");
+        if (general_.find("maximum_payload_retention_period") != nullptr) {
+            keep.payloads_ms = length("maximum_payload_retention_period");
+        }
         keep.audit_ms = length("maximum_audit_logs_retention_period");
         keep.every_ms = std::max<int64_t>(
             1'000, length("maximum_spend_logs_retention_interval").value_or(keep.every_ms));

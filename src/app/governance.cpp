@@ -92,6 +92,7 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
         .governor = out->governor_,
         .queries = out->needs_.queries,
         .ledger = &out->needs_.ledger,
+        .find_payload = out->needs_.find_payload,
         .seal = out->seal_.get(),
         .settings =
             [self] {

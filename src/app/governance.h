@@ -19,6 +19,7 @@
 #include "governance/directory.h"
 #include "governance/entity_store.h"
 #include "governance/governor.h"
+#include "ledger/payload.h"
 #include "ledger/query.h"
 
 namespace belay::app {
@@ -29,6 +30,7 @@ class Governance final : public gateway::Management {
         std::string data_dir;
         ledger::Ledger& ledger;
         ledger::Queries& queries;
+        std::function<Result<std::optional<ledger::KeptPayload>>(std::string_view)> find_payload;
         std::function<std::shared_ptr<const routing::Table>()> table;
         std::function<void()> on_models_changed;
         accounts::AccountSet* accounts = nullptr;
@@ -51,6 +53,11 @@ class Governance final : public gateway::Management {
     void configure(const Config& config, const Secret& master_key);  // now and on each reload
     // Models and router settings added at run time, over those of the file.
     void add_models(routing::Table& table) const;
+
+    // Deletes audit rows older than `before_ms`, and of everything that only grows (audit rows,
+    // deleted keys and teams) what is beyond kHistoryMost. How many; may wait for the store.
+    static constexpr size_t kHistoryMost = 10'000;
+    [[nodiscard]] Result<uint64_t> trim_history(int64_t before_ms);
 
     [[nodiscard]] const governance::Directory& directory() const { return directory_; }
     [[nodiscard]] governance::Governor& governor() { return governor_; }

@@ -141,6 +141,7 @@ std::shared_ptr<admin::Settings> admin_settings(const Config& config, const Secr
     settings->ui_password = config.general.ui_password;
     settings->store_model_in_db = config.general.store_model_in_db;
     settings->store_audit_logs = litellm.store_audit_logs;
+    settings->viewers_read_prompts = config.general.allow_viewers_to_read_prompts;
     settings->zone = litellm.zone;
     if (litellm.max_budget.value_or(0) > 0) {
         settings->max_budget = to_money(*litellm.max_budget);

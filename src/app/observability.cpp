@@ -104,6 +104,11 @@ std::vector<std::unique_ptr<observe::Listener>> Observability::build(
     if (!settings.generic.url.empty()) {
         out.push_back(observe::make_generic(settings.generic, names(), post));
     }
+    if (settings.alerts.on()) {
+        observe::AlertSettings alerts = settings.alerts;
+        alerts.sign_in_url = needs_.sign_in_url;
+        out.push_back(observe::make_watch(alerts, watch_ports(), post));
+    }
     return out;
 }
 

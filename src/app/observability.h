@@ -15,7 +15,9 @@
 #include "ledger/ledger.h"
 #include "net/loops.h"
 #include "observe/hub.h"
+#include "observe/payload_writer.h"
 #include "observe/poster.h"
+#include "observe/watch.h"
 #include "routing/plan.h"
 
 namespace belay::app {
@@ -33,8 +35,9 @@ class Observability final : public gateway::Management {
         std::function<std::shared_ptr<const routing::Table>()> table;
         std::function<size_t()> requests_in_flight;
         std::function<size_t()> connections;
+        std::string sign_in_url;
         gateway::Management& next;  // asked for every other path
-        observe::PayloadTaker* payloads = nullptr;
+        observe::PayloadWriter* payloads = nullptr;
     };
     explicit Observability(Needs needs);
     ~Observability() override;
@@ -61,6 +64,10 @@ class Observability final : public gateway::Management {
     void gather_ledger(std::vector<observe::Family>& into) const;
     void gather_process(std::vector<observe::Family>& into) const;
     [[nodiscard]] observe::Names names() const;
+    // What alerts are made of (observability_alerts.cpp).
+    [[nodiscard]] std::vector<observe::BudgetStanding> budgets_of(
+        const std::string& key, const std::string& end_user) const;
+    [[nodiscard]] observe::WatchPorts watch_ports();
 
     Needs needs_;
     const int64_t started_ms_ = unix_millis(system_clock().wall());

@@ -324,6 +324,15 @@ void Observability::gather_ledger(std::vector<Family>& into) const {
           MetricType::gauge);
     count("belay_ledger_failing", "1 while the database refuses records", stats.failing ? 1 : 0,
           MetricType::gauge);
+    if (needs_.payloads != nullptr) {
+        const auto kept = needs_.payloads->stats();
+        count("belay_payloads_saved_total", "Requests whose prompt and reply were kept",
+              kept.saved);
+        count("belay_payloads_dropped_total", "Requests whose prompt and reply could not be kept",
+              kept.dropped);
+        count("belay_payloads_waiting", "Requests whose prompt and reply are not kept yet",
+              kept.waiting, MetricType::gauge);
+    }
 }
 
 void Observability::gather_process(std::vector<Family>& into) const {

@@ -270,6 +270,10 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     Service* self = service.get();
     service->loops_ = std::make_unique<net::Loops>(options.workers);
     std::vector<ledger::Intents*> intents = TRY(service->open_intents(data));
+    service->payload_store_ = std::make_unique<store::SqlitePayloads>(
+        data + "/" + std::string(store::SqlitePayloads::kDatabaseName));
+    service->payloads_ = std::make_unique<observe::PayloadWriter>(*service->payload_store_);
+    service->payloads_->configure(config.observe.payloads);
     service->governance_ = TRY(Governance::open(config, service->master_key_, self->needs(data)));
     service->observability_ = std::make_unique<Observability>(self->observed());
     service->gateway_ = std::make_unique<gateway::Gateway>(
@@ -297,6 +301,10 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     }
     service->publish();
     service->observability_->configure(config.observe);  // its thread looks at what was published
+    service->retention_ = std::make_unique<RetentionJob>(
+        *self->ledger_, *self->payload_store_,
+        [self](int64_t before_ms) { return self->governance_->trim_history(before_ms); });
+    service->retention_->configure(config.retention);
     return service;
 }
 
@@ -319,6 +327,7 @@ Governance::Needs Service::needs(const std::string& data_dir) {
         .data_dir = data_dir,
         .ledger = *ledger_,
         .queries = *ledger_,
+        .find_payload = [this](std::string_view id) { return payloads_->find(id); },
         .table =
             [current] {
                 const auto snapshot = current();
@@ -356,7 +365,9 @@ Observability::Needs Service::observed() {
         .table = [this] { return snapshots_.current()->table; },
         .requests_in_flight = [this] { return api_ != nullptr ? api_->requests_in_flight() : 0; },
         .connections = [this] { return api_ != nullptr ? api_->connections() : 0; },
-        .next = *governance_};
+        .sign_in_url = sign_in_url(),
+        .next = *governance_,
+        .payloads = payloads_.get()};
 }
 
 Result<void> Service::decide_address(const ServeOptions& options, const Env& env) {
@@ -494,7 +505,9 @@ void Service::reload(std::string_view why) {
     }
     governance_->configure(*config_, master_key_);
     publish();
+    payloads_->configure(config_->observe.payloads);
     observability_->configure(config_->observe);
+    retention_->configure(config_->retention);
     log::write(log::Level::info, "config.reloaded",
                "configuration reloaded (" + std::string(why) + "): " +
                    std::to_string(changes.size()) + (changes.size() == 1 ? " change" : " changes"));
@@ -601,8 +614,10 @@ Service::~Service() {
     api_.reset();
     auth_.reset();
     gateway_.reset();
+    retention_.reset();
     observability_.reset();
     governance_.reset();
+    payloads_.reset();
     control_.reset();
     if (ledger_ != nullptr) {
         ledger_->flush();

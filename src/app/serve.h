@@ -11,14 +11,17 @@
 #include "app/config.h"
 #include "app/governance.h"
 #include "app/observability.h"
+#include "app/retention.h"
 #include "app/runtime.h"
 #include "gateway/gateway.h"
 #include "net/http_server.h"
 #include "net/loops.h"
+#include "observe/payload_writer.h"
 #include "providers/registry.h"
 #include "routing/plan.h"
 #include "store/intents.h"
 #include "store/journaled_ledger.h"
+#include "store/sqlite_payloads.h"
 
 namespace belay::app {
 
@@ -84,7 +87,10 @@ class Service {
     std::unique_ptr<admin::SigninPage> page_;
     std::unique_ptr<admin::SigninHandler> page_handler_;
     std::unique_ptr<net::Loops> loops_;
+    std::unique_ptr<store::SqlitePayloads> payload_store_;
+    std::unique_ptr<observe::PayloadWriter> payloads_;
     std::unique_ptr<Governance> governance_;
+    std::unique_ptr<RetentionJob> retention_;
     std::unique_ptr<Observability> observability_;
     std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<net::HttpServer> api_;

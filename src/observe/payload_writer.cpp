@@ -10,6 +10,7 @@ namespace {
 
 constexpr milliseconds kGather{100};
 constexpr size_t kBatch = 64;
+constexpr seconds kPatience{5};
 
 }  // namespace
 
@@ -59,7 +60,8 @@ void PayloadWriter::offer(const ledger::SpendRecord& record,
 
 void PayloadWriter::flush() {
     std::unique_lock lock(mutex_);
-    idle_.wait(lock, [this] { return (queue_.empty() && busy_ == 0) || !thread_.joinable(); });
+    idle_.wait_for(lock, kPatience,
+                   [this] { return (queue_.empty() && busy_ == 0) || !thread_.joinable(); });
 }
 
 PayloadWriter::Stats PayloadWriter::stats() const {

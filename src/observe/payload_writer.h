@@ -27,8 +27,13 @@ class PayloadWriter final : public PayloadTaker {
     void configure(const PayloadSettings& settings);
     void offer(const ledger::SpendRecord& record,
                std::unique_ptr<ledger::Payload> payload) noexcept override;
-    // Waits until everything offered so far is saved or given up.
+    // Waits until everything offered so far is saved or given up, but not for long.
     void flush();
+    // What was kept of a request; looks at what is on its way too. Waits for a disk.
+    [[nodiscard]] Result<std::optional<ledger::KeptPayload>> find(std::string_view request_id) {
+        flush();
+        return store_.find(request_id);
+    }
 
     struct Stats {
         uint64_t saved = 0, dropped = 0, waiting = 0;

@@ -50,12 +50,15 @@ struct AlertSettings {
     milliseconds slow{300'000};
     milliseconds repeat{24 * 3'600'000};  // until the same budget alert is sent again
     std::vector<int> percents{85, 95};    // of a budget
+    size_t falls_least = 10;    // requests that fell within five minutes before it is told
+    size_t falls_percent = 20;  // and the part of all that they must be
     std::string sign_in_url;
     bool operator==(const AlertSettings& o) const {
         return slack == o.slack && webhook == o.webhook &&
                slack_url.reveal() == o.slack_url.reveal() &&
                webhook_url.reveal() == o.webhook_url.reveal() && types == o.types &&
-               urls == o.urls && slow == o.slow && repeat == o.repeat && percents == o.percents;
+               urls == o.urls && slow == o.slow && repeat == o.repeat && percents == o.percents &&
+               falls_least == o.falls_least && falls_percent == o.falls_percent;
     }
     [[nodiscard]] bool on() const { return slack || webhook; }
 };

@@ -209,3 +209,176 @@ def test_a_dead_receiver_harms_nobody(make, sim, receiver):
     until(lambda: value(metrics(belay), "belay_callback_dropped", callback_name="generic_api") == 1, "it is dropped")
     assert value(metrics(belay), "litellm_callback_logging_failures_metric", callback_name="generic_api") == 1
     assert belay.chat("mini").status == 200
+
+
+def log_of(belay, reply, key=KEY):
+    """What the management API shows of a request's bodies to the holder of that key."""
+    call_id = reply.headers["x-litellm-call-id"]
+    got = fetch(f"{belay.url}/spend/logs/ui/{call_id}", headers={"Authorization": f"Bearer {key}"})
+    assert got.status == 200, got.body
+    return got.json
+
+
+KEEP = """general_settings:
+  store_prompts_in_spend_logs: true
+  redact_patterns: ["[0-9]{4}-[0-9]{4}"]
+"""
+
+
+def test_prompts_and_replies_are_kept_where_that_is_wanted(make, sim):
+    """Bodies are read back through LiteLLM's routes, streams put together, secrets and patterns taken out."""
+    belay = make.belay(sim, config=config(more=KEEP))
+    plain = belay.chat("mini", f"{PROMPT} card 1234-5678 token gho_0123456789abcdefghijABCDEFGHIJ012345")
+    streamed = belay.chat("mini", PROMPT, stream=True)
+    assert plain.status == streamed.status == 200
+    said = log_of(belay, plain)
+    assert said["messages"] == [{"role": "user", "content": f"{PROMPT} card [redacted] token [redacted]"}]
+    assert said["proxy_server_request"]["model"] == "mini"
+    assert harness.text_of(plain) == said["response"]["choices"][0]["message"]["content"]
+    put_together = log_of(belay, streamed)["response"]
+    assert put_together["object"] == "chat.completion"
+    assert put_together["choices"][0]["message"]["content"] == harness.text_of(streamed)
+    rows = fetch(f"{belay.url}/spend/logs?request_id={plain.headers['x-litellm-call-id']}", headers=ADMIN).json
+    assert rows[0]["messages"][0]["content"].startswith(PROMPT)
+    assert "canary" not in belay.said()
+
+
+@pytest.mark.parametrize("everyone, own, kept", [(True, None, True), (True, False, False), (False, True, True),
+                                                 (False, None, False)])
+def test_keys_may_choose_whether_prompts_are_kept(make, sim, everyone, own, kept):
+    """A key's word goes before the configuration's; without either nothing is written anywhere."""
+    more = f"general_settings:\n  store_prompts_in_spend_logs: {str(everyone).lower()}\n"
+    belay = make.belay(sim, config=config(more=more))
+    key, _ = make_key(belay, **({} if own is None else {"metadata": {"store_prompts_in_spend_logs": own}}))
+    reply = belay.chat("mini", PROMPT, key=key)
+    assert bool(log_of(belay, reply)["messages"]) == kept
+    belay.stop()
+    assert any(path.name.startswith("payloads.db") for path in make.home.rglob("*")) == kept
+    if not kept:
+        for path in make.home.rglob("*"):
+            assert not path.is_file() or PROMPT.encode() not in path.read_bytes(), path
+
+
+def test_turn_off_message_logging_is_the_last_word(make, sim):
+    """With the switch on nobody's prompts are kept, whatever key and configuration say."""
+    text = config(more="  turn_off_message_logging: true\n" + KEEP)
+    belay = make.belay(sim, config=text)
+    key, _ = make_key(belay, metadata={"store_prompts_in_spend_logs": True})
+    assert log_of(belay, belay.chat("mini", PROMPT, key=key))["messages"] == {}
+
+
+@pytest.mark.parametrize("viewers", [False, True])
+def test_who_may_read_prompts(make, sim, viewers):
+    """Administrators and whoever's key it was; another key never, a viewer only where that is allowed."""
+    belay = make.belay(sim, config=config(more=KEEP + f"  allow_viewers_to_read_prompts: {str(viewers).lower()}\n"))
+    mine, _ = make_key(belay)
+    other, _ = make_key(belay)
+    viewer = fetch(belay.url + "/user/new", {"user_role": "proxy_admin_viewer"}, headers=ADMIN).json["key"]
+    reply = belay.chat("mini", PROMPT, key=mine)
+    assert log_of(belay, reply, mine)["messages"]
+    assert bool(log_of(belay, reply, viewer)["messages"]) == viewers
+    denied = fetch(f"{belay.url}/spend/logs/ui/{reply.headers['x-litellm-call-id']}",
+                   headers={"Authorization": f"Bearer {other}"})
+    assert denied.status == 404
+
+
+def test_old_things_go_away(make, sim):
+    """Records, prompts and audit rows older than they may be are deleted while the gateway runs."""
+    belay = make.belay(sim, config=config(more="  store_audit_logs: true\n" + KEEP +
+                                          "  maximum_spend_logs_retention_period: 1s\n"
+                                          "  maximum_payload_retention_period: 1s\n"
+                                          "  maximum_audit_logs_retention_period: 1s\n"
+                                          "  maximum_spend_logs_retention_interval: 1s\n"))
+    make_key(belay)
+    reply = belay.chat("mini", PROMPT)
+    assert reply.status == 200
+
+    def gone():
+        rows = fetch(f"{belay.url}/spend/logs?request_id={reply.headers['x-litellm-call-id']}", headers=ADMIN).json
+        audit = fetch(f"{belay.url}/audit", headers=ADMIN).json
+        return rows == [] and audit["total"] == 0
+    until(gone, "the record and the audit row go")
+    belay.stop()
+    assert PROMPT.encode() not in (next(make.home.rglob("payloads.db"))).read_bytes()
+
+
+ALERTS = """general_settings:
+  alerting: [slack, webhook]
+  alerting_args: {fallback_alert_count: 3}
+"""
+
+
+def alerting(make, sim, receiver, more=""):
+    return make.belay(sim, config=config(more=ALERTS + more), env={
+        "SLACK_WEBHOOK_URL": receiver.url + "/slack", "WEBHOOK_URL": receiver.url + "/hook"})
+
+
+def test_budgets_alert_once(make, sim, receiver):
+    """The soft budget and the end of a budget are told once each, to Slack and as LiteLLM's webhook event."""
+    belay = alerting(make, sim, receiver)
+    key, token = make_key(belay, key_alias="ci", max_budget=0.0001, soft_budget=0.00001)
+    statuses = [belay.chat("opus", PROMPT, key=key).status for _ in range(6)]
+    assert 200 in statuses and statuses[-1] != 200
+    until(lambda: any(b["event"] == "budget_crossed" for b in receiver.bodies("/hook")), "the budget is told")
+    belay.stop()
+    events = {b["event"]: b for b in receiver.bodies("/hook") if b["event_group"] == "key"}
+    assert len(events) == len([b for b in receiver.bodies("/hook") if b["event_group"] == "key"])
+    assert {"soft_budget_crossed", "budget_crossed"} <= set(events)
+    crossed = events["budget_crossed"]
+    assert crossed["token"] == token and crossed["key_alias"] == "ci"
+    assert crossed["max_budget"] == 0.0001 and 0 < crossed["spend"] <= 0.0001
+    texts = [b["text"] for b in receiver.bodies("/slack")]
+    assert sum("the budget is used up" in t for t in texts) == 1 and any("ci" in t for t in texts)
+    assert key not in receiver.text() and PROMPT not in receiver.text()
+
+
+def test_falling_chains_and_resting_models_alert(make, sim, receiver):
+    """A chain that falls again and again is told, and that nothing of a model can answer."""
+    belay = alerting(make, sim, receiver)
+    sim.no_quota("claude-opus-4.6")
+    for _ in range(4):
+        assert belay.chat("opus").status == 200
+
+    def told():
+        return {"fallback_reports", "outage_alerts"} <= {b["event"] for b in receiver.bodies("/hook")}
+    until(told, "both are told")
+    belay.stop()
+    events = [b["event"] for b in receiver.bodies("/hook")]
+    assert events.count("fallback_reports") == events.count("outage_alerts") == 1
+
+
+def test_a_dead_sign_in_alerts(make, sim, receiver):
+    """The account that needs a new sign-in is told with where to do that."""
+    home_token = "ghu_canary_dead_000000000000000000000000"
+    belay = make.belay(sim, config=config(more=ALERTS), signed_in=False, env={
+        "SLACK_WEBHOOK_URL": receiver.url + "/slack", "WEBHOOK_URL": receiver.url + "/hook",
+        "GITHUB_COPILOT_TOKEN": home_token})
+    until(lambda: any(b["event"] == "account_needs_login" for b in receiver.bodies("/hook")), "it is told")
+    assert any("/github" in b["text"] for b in receiver.bodies("/slack"))
+    assert home_token not in receiver.text() + belay.said()
+
+
+def test_secrets_are_nowhere(make, sim, receiver):
+    """Keys, tokens and prompts that go through every path are in no metric, span, payload, alert and log."""
+    belay = make.belay(sim, config=config("prometheus, otel, generic_api", ALERTS), env={
+        "SLACK_WEBHOOK_URL": receiver.url + "/slack", "WEBHOOK_URL": receiver.url + "/hook",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "GENERIC_LOGGER_ENDPOINT": receiver.url + "/logs",
+        "OTEL_METRIC_EXPORT_INTERVAL": "200", "LITELLM_MASTER_KEY": "sk-canary-master-0123456789abcdef"})
+    master = "sk-canary-master-0123456789abcdef"
+    admin = {"Authorization": f"Bearer {master}"}
+    key = fetch(belay.url + "/key/generate", {"key_alias": "ci", "max_budget": 0.0001}, headers=admin).json["key"]
+    for fault in ["quota_exceeded", "server_error", "token_expired"]:
+        sim.fault(fault, "claude-opus-4.6", times=1)
+        belay.chat("opus", PROMPT, key=key, stream=True)
+        belay.chat("opus", PROMPT, key=master)
+    belay.chat("opus", PROMPT, key="sk-canary-unknown-0123456789")
+    page = fetch(belay.url + "/metrics", headers=admin).body.decode()
+    until(lambda: receiver.bodies("/v1/metrics"), "metrics are sent")
+    belay.stop()
+    heard = page + receiver.text() + belay.said()
+    assert receiver.bodies("/logs") and receiver.bodies("/v1/traces")
+    copilot = [r["headers"].get("authorization", "") for r in sim.requests() if r.get("headers")]
+    secrets = [master, key, harness.GITHUB_TOKEN, PROMPT, "sk-canary-unknown-0123456789",
+               *{c.removeprefix("Bearer ") for c in copilot if c.startswith("Bearer ")}]
+    for secret in secrets:
+        assert secret not in heard, secret

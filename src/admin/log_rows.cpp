@@ -20,6 +20,8 @@ Value usage_object(const chat::Usage& usage) {
                           {"cache_creation_input_tokens", Value(usage.cache_write)}});
 }
 
+constexpr std::string_view kNobody = "default_user_id";
+
 Value text_or_null(std::string_view text) { return text.empty() ? Value() : Value(text); }
 
 Value error_information(const ledger::SpendRecord& r) {
@@ -105,8 +107,9 @@ Value prompt_parts(const Call& call, const ledger::SpendRecord& r) {
                                  {"response", Value::object()},
                                  {"proxy_server_request", Value::object()}});
     const auto& caller = call.caller;
-    const bool own =
-        call.is_self(r.user) || (!caller.key_hash.empty() && caller.key_hash == r.key_fingerprint);
+    // Keys that the master key made without naming anybody have one user in common: nobody's own.
+    const bool own = (call.is_self(r.user) && r.user != kNobody) ||
+                     (!caller.key_hash.empty() && caller.key_hash == r.key_fingerprint);
     const bool allowed =
         call.is_admin() || own || (call.reads_all() && call.settings->viewers_read_prompts);
     if (!allowed || !call.services.find_payload) {
@@ -133,7 +136,8 @@ Value prompt_parts(const Call& call, const ledger::SpendRecord& r) {
 
 Value full_log_row(const Call& call, const ledger::Entry& entry) {
     Value row = log_row(entry);
-    for (auto& part : prompt_parts(call, entry.record).members()) {
+    Value parts = prompt_parts(call, entry.record);
+    for (json::Member& part : parts.members()) {
         row.set(part.key, std::move(part.value));
     }
     return row;

@@ -38,6 +38,7 @@ constexpr Key kRows[] = {
     {litellm_settings, "timezone", text, "UTC", "Clock of budget resets", kReload, supported, ""},
     {litellm_settings, "budget_reset_time", text, "00:00", "Time of day of budget resets", kReload, accepted, ""},
     {litellm_settings, "budget_exceeded_status_code", count, "422", "HTTP status of an exhausted budget: 422, 429 or 400", kReload, supported, ""},
+    {litellm_settings, "store_audit_logs", boolean, "false", "Who changed what, for /audit", kReload, supported, ""},
     {litellm_settings, "max_internal_user_budget", number, "", "Default budget of users", kReload, accepted, ""},
     {litellm_settings, "internal_user_budget_duration", duration, "", "Its period", kReload, accepted, ""},
     {litellm_settings, "default_internal_user_params", map, "", "Defaults of new users", kReload, supported, ""},

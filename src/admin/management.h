@@ -85,8 +85,6 @@ struct Services {
     governance::Governor& governor;
     ledger::Queries& queries;
     ledger::Ledger* ledger = nullptr;
-    // What was kept of a request's bodies; empty: nothing ever is.
-    std::function<Result<std::optional<ledger::KeptPayload>>(std::string_view)> find_payload = {};
     const Seal* seal = nullptr;  // null: secrets are refused
     std::function<std::shared_ptr<const Settings>()> settings;
     std::function<std::shared_ptr<const routing::Table>()> table;
@@ -100,6 +98,8 @@ struct Services {
     std::function<void()> on_accounts_changed = nullptr;
     // Counts wrong passwords; Management makes one where there is none.
     std::shared_ptr<LoginGuard> guard = nullptr;
+    // What was kept of a request's bodies; empty: nothing ever is.
+    std::function<Result<std::optional<ledger::KeptPayload>>(std::string_view)> find_payload = {};
 };
 
 class Management {

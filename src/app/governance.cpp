@@ -92,7 +92,6 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
         .governor = out->governor_,
         .queries = out->needs_.queries,
         .ledger = &out->needs_.ledger,
-        .find_payload = out->needs_.find_payload,
         .seal = out->seal_.get(),
         .settings =
             [self] {
@@ -105,6 +104,7 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
         .is_cooling = out->needs_.is_cooling,
         .accounts = out->needs_.accounts,
         .on_accounts_changed = [self] { self->keep_accounts(); },
+        .find_payload = out->needs_.find_payload,
     });
     out->thread_ = std::thread([self] { self->keep_true(); });
     return out;

@@ -7,14 +7,7 @@
 namespace belay::app {
 namespace {
 
-using governance::EntityKind;
 using governance::ScopeKind;
-
-std::string text_of(const governance::Directory& directory, EntityKind kind, std::string_view id,
-                    std::string_view name) {
-    const auto entity = id.empty() ? nullptr : directory.find(kind, id);
-    return entity == nullptr ? std::string() : std::string(entity->doc[name].as_string());
-}
 
 }  // namespace
 

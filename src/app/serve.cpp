@@ -276,6 +276,9 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     service->payloads_->configure(config.observe.payloads);
     service->governance_ = TRY(Governance::open(config, service->master_key_, self->needs(data)));
     service->observability_ = std::make_unique<Observability>(self->observed());
+    service->retention_ = std::make_unique<RetentionJob>(
+        *self->ledger_, *self->payload_store_,
+        [self](int64_t before_ms) { return self->governance_->trim_history(before_ms); });
     service->gateway_ = std::make_unique<gateway::Gateway>(
         gateway::Services{.clock = system_clock(),
                           .snapshots = self->snapshots_,
@@ -300,11 +303,9 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
         service->reload("stored environment variables");
     }
     service->publish();
-    service->observability_->configure(config.observe);  // its thread looks at what was published
-    service->retention_ = std::make_unique<RetentionJob>(
-        *self->ledger_, *self->payload_store_,
-        [self](int64_t before_ms) { return self->governance_->trim_history(before_ms); });
-    service->retention_->configure(config.retention);
+    // Its thread looks at what was published. The configuration may be another than at the start.
+    service->observability_->configure(service->config_->observe);
+    service->retention_->configure(service->config_->retention);
     return service;
 }
 

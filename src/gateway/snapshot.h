@@ -36,7 +36,7 @@ struct Snapshot {
     bool refuse_unpriced = true;
     std::optional<chat::PriceCard> assumed_price;
     bool store_prompts = false;  // where neither key nor team says otherwise
-    std::string version;  // of the program
+    std::string version;         // of the program
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

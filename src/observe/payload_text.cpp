@@ -59,8 +59,13 @@ void shape(Value& value, const Redaction& redaction, size_t most) {
             shape(item, redaction, most);
         }
     } else if (value.is_object()) {
+        size_t n = 0;
         for (json::Member& member : value.members()) {
-            member.key = shape_text(member.key, redaction, most);
+            ++n;
+            std::string key = shape_text(member.key, redaction, most);
+            if (key != member.key) {  // two that look alike now stay two
+                member.key = std::move(key) + "#" + std::to_string(n);
+            }
             shape(member.value, redaction, most);
         }
     }

@@ -8,6 +8,8 @@ namespace belay::observe {
 namespace {
 
 constexpr std::string_view kGone = "[redacted]";
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; }
+
 constexpr int kRepeatsMost = 255;
 constexpr int64_t kProductMost = 4096;  // of nested repetitions: they multiply in memory
 
@@ -82,8 +84,15 @@ struct Redaction::Pattern {
                           REG_STARTEND | (at == 0 ? 0 : REG_NOTBOL)) != 0) {
                 break;
             }
-            const auto from = static_cast<size_t>(match.rm_so);
-            const auto until = static_cast<size_t>(match.rm_eo);
+            auto from = static_cast<size_t>(match.rm_so);
+            auto until = static_cast<size_t>(match.rm_eo);
+            // Patterns know bytes: a character goes whole, so that the rest stays UTF-8.
+            while (until > from && from > at && is_continuation(text[from])) {
+                --from;
+            }
+            while (until > from && until < text.size() && is_continuation(text[until])) {
+                ++until;
+            }
             out.append(text, at, from - at);
             if (until > from) {
                 out += kGone;

@@ -16,12 +16,21 @@ TEST_CASE("what is redacted") {
         {"secret secret", "[redacted] secret"},
         {"axxb", "a[redacted]b"},
         {"", ""},
+        {"0000-000\xc3\xa9", "0000-000\xc3\xa9"},
         {"token gho_0123456789abcdefghijABCDEFGHIJ012345 end", "token [redacted] end"},
     };
     for (const auto& c : cases) {
         CAPTURE(c.from);
         CHECK(redaction.apply(c.from) == c.to);
     }
+}
+
+// A pattern that matches a part of a character takes all of it.
+TEST_CASE("characters stay whole") {
+    const Redaction redaction({"a.", "\xa9b"});
+    CHECK(redaction.apply("xa\xc3\xa9y") == "x[redacted]y");
+    CHECK(redaction.apply("x\xc3\xa9"
+                          "by") == "x[redacted]y");
 }
 
 // Patterns that could be slow, large or senseless are refused with the reason.

@@ -32,6 +32,8 @@ class Observability final : public gateway::Management {
         net::Loops& loops;
         std::shared_ptr<net::ClientContext> context;
         std::function<accounts::AccountViewPtr()> account;
+        // The sign-ins of persons, by id.
+        std::function<std::vector<std::pair<std::string, accounts::AccountViewPtr>>()> persons;
         std::function<std::shared_ptr<const routing::Table>()> table;
         std::function<size_t()> requests_in_flight;
         std::function<size_t()> connections;
@@ -58,6 +60,7 @@ class Observability final : public gateway::Management {
         const observe::Settings& settings, observe::Hub::Ports::Gather gather);
     void gather(std::vector<observe::Family>& into, const observe::RequestMetrics* seen) const;
     void gather_budgets(std::vector<observe::Family>& into) const;
+    void gather_rates(std::vector<observe::Family>& into) const;
     void gather_deployments(std::vector<observe::Family>& into,
                             const observe::RequestMetrics* seen) const;
     void gather_account(std::vector<observe::Family>& into) const;

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <fstream>
 #include <mutex>
+#include <set>
 
 #include "app/cli.h"
 #include "app/observability.h"
@@ -121,6 +122,7 @@ std::string_view phase_name(accounts::Phase phase) {
 
 void Observability::gather(std::vector<Family>& into, const observe::RequestMetrics* seen) const {
     gather_budgets(into);
+    gather_rates(into);
     gather_deployments(into, seen);
     gather_account(into);
     gather_ledger(into);
@@ -187,6 +189,84 @@ void Observability::gather_budgets(std::vector<Family>& into) const {
                           static_cast<double>(needs_.governor.size())));
 }
 
+// What keys and teams may still ask for within the minute.
+void Observability::gather_rates(std::vector<Family>& into) const {
+    Family requests{"belay_rate_limit_remaining_requests",
+                    "Requests that a scope may make within the minute",
+                    MetricType::gauge,
+                    {},
+                    {}};
+    Family tokens{"belay_rate_limit_remaining_tokens",
+                  "Tokens that a scope may use within the minute",
+                  MetricType::gauge,
+                  {},
+                  {}};
+    Family model_requests{"litellm_remaining_api_key_requests_for_model",
+                          "Requests that a key may make for a model within the minute",
+                          MetricType::gauge,
+                          {},
+                          {}};
+    Family model_tokens{"litellm_remaining_api_key_tokens_for_model",
+                        "Tokens that a key may use for a model within the minute",
+                        MetricType::gauge,
+                        {},
+                        {}};
+    const Mono now = system_clock().mono();
+    const auto left = [](int64_t limit, int64_t used) {
+        return static_cast<double>(std::max<int64_t>(0, limit - used));
+    };
+    std::set<std::string> teams;
+    const auto add = [&](const governance::Scope& scope, const governance::Caller& caller) {
+        const bool key = scope.kind == ScopeKind::key;
+        if (!key && (scope.kind != ScopeKind::team || !teams.insert(scope.id).second)) {
+            return;
+        }
+        const governance::Limits& limits = scope.limits;
+        if (limits.rpm || limits.tpm) {
+            const observe::Labels labels{
+                {"scope", std::string(governance::scope_kind_name(scope.kind))},
+                {"id", scope.id},
+                {"alias", key ? caller.key_alias : caller.team_alias}};
+            const auto used = needs_.governor.minute(scope.kind, scope.id, {}, now);
+            if (limits.rpm) {
+                requests.add(labels, left(*limits.rpm, used.requests));
+            }
+            if (limits.tpm) {
+                tokens.add(labels, left(*limits.tpm, used.tokens));
+            }
+        }
+        for (const auto& model : limits.models) {
+            if (!key || (!model.rpm && !model.tpm)) {
+                continue;
+            }
+            const observe::Labels labels{{"hashed_api_key", scope.id},
+                                         {"api_key_alias", caller.key_alias},
+                                         {"model", model.model}};
+            const auto used = needs_.governor.minute(scope.kind, scope.id, model.model, now);
+            if (model.rpm) {
+                model_requests.add(labels, left(*model.rpm, used.requests));
+            }
+            if (model.tpm) {
+                model_tokens.add(labels, left(*model.tpm, used.tokens));
+            }
+        }
+    };
+    for (const auto& key : needs_.directory.list(EntityKind::key)) {
+        const auto caller = needs_.directory.caller(key->id);
+        if (caller == nullptr || requests.samples.size() >= kRowsMost ||
+            tokens.samples.size() >= kRowsMost || model_requests.samples.size() >= kRowsMost ||
+            model_tokens.samples.size() >= kRowsMost) {
+            continue;
+        }
+        for (const auto& scope : caller->scopes) {
+            add(scope, *caller);
+        }
+    }
+    for (Family* family : {&requests, &tokens, &model_requests, &model_tokens}) {
+        into.push_back(std::move(*family));
+    }
+}
+
 void Observability::gather_deployments(std::vector<Family>& into,
                                        const observe::RequestMetrics* seen) const {
     const auto table = needs_.table();
@@ -234,6 +314,7 @@ void Observability::gather_deployments(std::vector<Family>& into,
         resting.add({{"model_group", row.group},
                      {"model_id", row.deployment_id},
                      {"litellm_model_name", row.model},
+                     {"account", row.seat},
                      {"cause", std::string(routing::cause_name(row.cause))}},
                     std::chrono::duration<double>(row.until - now).count());
     }
@@ -241,70 +322,66 @@ void Observability::gather_deployments(std::vector<Family>& into,
 }
 
 void Observability::gather_account(std::vector<Family>& into) const {
-    const accounts::AccountViewPtr view = needs_.account();
-    if (view == nullptr) {
-        return;
-    }
-    Family state{"belay_copilot_account_state",
-                 "1 for the state that the Copilot sign-in is in",
-                 MetricType::gauge,
-                 {},
-                 {}};
-    for (const auto phase :
-         {accounts::Phase::starting, accounts::Phase::signed_out, accounts::Phase::signed_in,
-          accounts::Phase::needs_login, accounts::Phase::refused, accounts::Phase::unreachable}) {
-        state.add({{"state", std::string(phase_name(phase))}}, view->phase == phase ? 1 : 0);
-    }
-    into.push_back(std::move(state));
-    into.push_back(single("belay_copilot_refresh_failing",
-                          "1 while the last refresh of the Copilot token has failed",
-                          view->offline ? 1 : 0));
-    if (view->token_expires_at != Wall::min()) {
-        into.push_back(single("belay_copilot_token_expires_timestamp_seconds",
-                              "When the Copilot token ends",
-                              static_cast<double>(unix_seconds(view->token_expires_at))));
-    }
-    if (view->catalogue != nullptr) {
-        into.push_back(single("belay_copilot_models", "Models that Copilot lists",
-                              static_cast<double>(view->catalogue->models.size())));
-    }
-    Family remaining{"belay_copilot_quota_remaining",
-                     "What is left of an allowance: AI credits or requests, by `unit`",
-                     MetricType::gauge,
-                     {},
-                     {}};
-    Family entitlement{"belay_copilot_quota_entitlement",
-                       "What an allowance was at its beginning",
-                       MetricType::gauge,
-                       {},
-                       {}};
-    Family percent{
-        "belay_copilot_quota_remaining_percent", "The same in percent", MetricType::gauge, {}, {}};
-    Family over{"belay_copilot_quota_overage_used",
-                "What was used beyond an allowance",
-                MetricType::gauge,
-                {},
-                {}};
-    Family reset{"belay_copilot_quota_reset_timestamp_seconds",
-                 "When an allowance begins anew",
-                 MetricType::gauge,
-                 {},
-                 {}};
-    for (const auto& quota : view->quotas) {
-        if (quota.unlimited || quota.placeholder) {
-            continue;
+    const auto gauge = [](std::string_view name, std::string_view help) {
+        return Family{std::string(name), std::string(help), MetricType::gauge, {}, {}};
+    };
+    Family state = gauge("belay_copilot_account_state",
+                         "1 for the state that a Copilot sign-in is in; account \"default\" is the "
+                         "process's own");
+    Family failing = gauge("belay_copilot_refresh_failing",
+                           "1 while the last refresh of a Copilot token has failed");
+    Family expires =
+        gauge("belay_copilot_token_expires_timestamp_seconds", "When a Copilot token ends");
+    Family models = gauge("belay_copilot_models", "Models that Copilot lists");
+    Family remaining = gauge("belay_copilot_quota_remaining",
+                             "What is left of an allowance: AI credits or requests, by `unit`");
+    Family entitlement =
+        gauge("belay_copilot_quota_entitlement", "What an allowance was at its beginning");
+    Family percent = gauge("belay_copilot_quota_remaining_percent", "The same in percent");
+    Family over = gauge("belay_copilot_quota_overage_used", "What was used beyond an allowance");
+    Family reset =
+        gauge("belay_copilot_quota_reset_timestamp_seconds", "When an allowance begins anew");
+    const auto add = [&](const std::string& id, const accounts::AccountView& view) {
+        const observe::Labels whose{{"account", id}};
+        for (const auto phase : {accounts::Phase::starting, accounts::Phase::signed_out,
+                                 accounts::Phase::signed_in, accounts::Phase::needs_login,
+                                 accounts::Phase::refused, accounts::Phase::unreachable}) {
+            state.add({{"account", id}, {"state", std::string(phase_name(phase))}},
+                      view.phase == phase ? 1 : 0);
         }
-        const observe::Labels labels{{"quota", quota.id},
-                                     {"unit", quota.credits ? "credits" : "requests"}};
-        remaining.add(labels, quota.remaining);
-        entitlement.add(labels, quota.entitlement);
-        percent.add(labels, quota.percent_remaining);
-        over.add(labels, quota.overage_used);
-        if (quota.reset_at != Wall::min()) {
-            reset.add(labels, static_cast<double>(unix_seconds(quota.reset_at)));
+        failing.add(whose, view.offline ? 1 : 0);
+        if (view.token_expires_at != Wall::min()) {
+            expires.add(whose, static_cast<double>(unix_seconds(view.token_expires_at)));
+        }
+        if (view.catalogue != nullptr) {
+            models.add(whose, static_cast<double>(view.catalogue->models.size()));
+        }
+        for (const auto& quota : view.quotas) {
+            if (quota.unlimited || quota.placeholder) {
+                continue;
+            }
+            const observe::Labels labels{{"account", id},
+                                         {"quota", quota.id},
+                                         {"unit", quota.credits ? "credits" : "requests"}};
+            remaining.add(labels, quota.remaining);
+            entitlement.add(labels, quota.entitlement);
+            percent.add(labels, quota.percent_remaining);
+            over.add(labels, quota.overage_used);
+            if (quota.reset_at != Wall::min()) {
+                reset.add(labels, static_cast<double>(unix_seconds(quota.reset_at)));
+            }
+        }
+    };
+    if (const auto view = needs_.account(); view != nullptr) {
+        add("default", *view);
+    }
+    for (const auto& [id, view] : needs_.persons()) {
+        if (view != nullptr && state.samples.size() < kRowsMost) {
+            add(id, *view);
         }
     }
-    for (Family* family : {&remaining, &entitlement, &percent, &over, &reset}) {
+    for (Family* family :
+         {&state, &failing, &expires, &models, &remaining, &entitlement, &percent, &over, &reset}) {
         into.push_back(std::move(*family));
     }
 }

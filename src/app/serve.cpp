@@ -363,6 +363,14 @@ Observability::Needs Service::observed() {
         .loops = *loops_,
         .context = control_->context(),
         .account = [this] { return account(); },
+        .persons =
+            [this] {
+                std::vector<std::pair<std::string, accounts::AccountViewPtr>> out;
+                for (const auto& [id, service] : control_->accounts().all()) {
+                    out.emplace_back(id, service->view());
+                }
+                return out;
+            },
         .table = [this] { return snapshots_.current()->table; },
         .requests_in_flight = [this] { return api_ != nullptr ? api_->requests_in_flight() : 0; },
         .connections = [this] { return api_ != nullptr ? api_->connections() : 0; },

@@ -354,6 +354,17 @@ Governor::Standing Governor::standing(ScopeKind kind, std::string_view id,
     return {{meter->main.spent}, {meter->main.reserved}, meter->parallel};
 }
 
+Governor::Minute Governor::minute(ScopeKind kind, std::string_view id, std::string_view model,
+                                  Mono now) const {
+    const std::lock_guard lock(impl_->mutex);
+    const Meter* meter = impl_->meters.find(kind, id, model);
+    if (meter == nullptr || meter->rate == nullptr) {
+        return {};
+    }
+    meter->rate->advance(second_of(now));
+    return {meter->rate->requests(), meter->rate->tokens()};
+}
+
 std::vector<Governor::Reset> Governor::reset_ended(int64_t now_ms, Mono now) {
     const int64_t second = second_of(now);
     size_t next = 0;

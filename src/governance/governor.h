@@ -121,6 +121,12 @@ class Governor {
     };
     [[nodiscard]] Standing standing(ScopeKind kind, std::string_view id,
                                     std::string_view model = {}) const;
+    // Requests and tokens that a scope (a model of it) has taken within the last minute.
+    struct Minute {
+        int64_t requests = 0, tokens = 0;
+    };
+    [[nodiscard]] Minute minute(ScopeKind kind, std::string_view id, std::string_view model,
+                                Mono now) const;
     // Windows that have ended begin anew; returns the scopes that were reset, for the store.
     struct Reset {
         ScopeKind kind = ScopeKind::key;

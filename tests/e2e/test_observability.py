@@ -384,3 +384,14 @@ def test_secrets_are_nowhere(make, sim, receiver):
                *{c.removeprefix("Bearer ") for c in copilot if c.startswith("Bearer ")}]
     for secret in secrets:
         assert secret not in heard, secret
+
+
+def test_what_is_left_of_rates(make, sim):
+    """What a key may still ask for within the minute, in all and of one model."""
+    belay = make.belay(sim, config=config())
+    key, token = make_key(belay, key_alias="ci", rpm_limit=10, model_rpm_limit={"mini": 5})
+    for _ in range(3):
+        assert belay.chat("mini", key=key).status == 200
+    seen = metrics(belay)
+    assert value(seen, "belay_rate_limit_remaining_requests", id=token, alias="ci") == 7
+    assert value(seen, "litellm_remaining_api_key_requests_for_model", hashed_api_key=token, model="mini") == 2

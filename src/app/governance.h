@@ -54,6 +54,9 @@ class Governance final : public gateway::Management {
     // Models and router settings added at run time, over those of the file.
     void add_models(routing::Table& table) const;
 
+    // LiteLLM's hash of the key that is stored under this id; the id itself where that is it.
+    [[nodiscard]] std::string key_hash_of(const std::string& key_id) const;
+
     // Deletes audit rows older than `before_ms`, and of everything that only grows (audit rows,
     // deleted keys and teams) what is beyond kHistoryMost. How many; may wait for the store.
     static constexpr size_t kHistoryMost = 10'000;

@@ -1,4 +1,4 @@
-// What only ever grows among the entities is kept within bounds here.
+// What is known of keys from before: their names outside, and what only ever grows, within bounds.
 #include <algorithm>
 
 #include "app/governance.h"
@@ -21,6 +21,17 @@ int64_t moment_of(const governance::Entity& entity) {
 }
 
 }  // namespace
+
+std::string Governance::key_hash_of(const std::string& key_id) const {
+    auto key = directory_.find(EntityKind::key, key_id);
+    key = key ? key : directory_.find(EntityKind::deleted_key, key_id);
+    const std::string_view sealed = key ? key->doc["sealed_token"].as_string() : "";
+    if (sealed.empty() || seal_ == nullptr) {
+        return key_id;
+    }
+    auto token = seal_->open(sealed, "key/" + key_id);
+    return token.ok() ? token->reveal() : key_id;
+}
 
 Result<uint64_t> Governance::trim_history(int64_t before_ms) {
     std::vector<governance::Change> old;

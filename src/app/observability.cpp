@@ -8,6 +8,7 @@ namespace belay::app {
 namespace {
 
 constexpr std::string_view kPath = "/metrics";
+constexpr size_t kShownKeysMost = 20'000;
 constexpr std::string_view kText = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::string_view kJson = "application/json";
 
@@ -79,7 +80,18 @@ observe::Names Observability::names() const {
         return entity == nullptr ? std::string()
                                  : std::string(entity->doc["user_email"].as_string());
     };
+    names.key_hash = [this](const std::string& id) { return shown_key(id); };
     return names;
+}
+
+std::string Observability::shown_key(const std::string& key_id) const {
+    if (const auto known = shown_keys_.find(key_id); known != shown_keys_.end()) {
+        return known->second;
+    }
+    if (shown_keys_.size() >= kShownKeysMost) {
+        shown_keys_.clear();
+    }
+    return shown_keys_.emplace(key_id, needs_.key_hash(key_id)).first->second;
 }
 
 void Observability::configure(const observe::Settings& settings) {

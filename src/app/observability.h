@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "accounts/service.h"
@@ -38,6 +39,8 @@ class Observability final : public gateway::Management {
         std::function<size_t()> requests_in_flight;
         std::function<size_t()> connections;
         std::string sign_in_url;
+        // LiteLLM's hash of a key by its stored id.
+        std::function<std::string(const std::string& key_id)> key_hash;
         gateway::Management& next;  // asked for every other path
         observe::PayloadWriter* payloads = nullptr;
     };
@@ -73,6 +76,9 @@ class Observability final : public gateway::Management {
     [[nodiscard]] observe::WatchPorts watch_ports();
 
     Needs needs_;
+    // The same, remembered: opening a seal for each request would be dear. Hub's thread only.
+    [[nodiscard]] std::string shown_key(const std::string& key_id) const;
+    mutable std::unordered_map<std::string, std::string> shown_keys_;
     const int64_t started_ms_ = unix_millis(system_clock().wall());
     std::atomic<bool> needs_key_{true};
     std::unique_ptr<observe::Poster> poster_;  // the hub's thread makes it when it is needed

@@ -24,7 +24,7 @@ std::vector<observe::BudgetStanding> Observability::budgets_of(const std::string
         }
         observe::BudgetStanding b;
         b.kind = scope.kind;
-        b.id = scope.id;
+        b.id = scope.kind == ScopeKind::key ? shown_key(scope.id) : scope.id;
         b.shown = scope.shown.empty() ? scope.id : scope.shown;
         b.spent = needs_.governor.standing(scope.kind, scope.id).spent;
         b.soft = limits.soft_budget;

@@ -164,7 +164,7 @@ void Observability::gather_budgets(std::vector<Family>& into) const {
     };
     add(EntityKind::key, ScopeKind::key, budget_families("api_key", "key"),
         [&](const governance::Entity& e) {
-            return observe::Labels{{"hashed_api_key", e.id},
+            return observe::Labels{{"hashed_api_key", shown_key(e.id)},
                                    {"api_key_alias", text(e, "key_alias")}};
         });
     add(EntityKind::team, ScopeKind::team, budget_families("team", "team"),
@@ -225,7 +225,7 @@ void Observability::gather_rates(std::vector<Family>& into) const {
         if (limits.rpm || limits.tpm) {
             const observe::Labels labels{
                 {"scope", std::string(governance::scope_kind_name(scope.kind))},
-                {"id", scope.id},
+                {"id", key ? shown_key(scope.id) : scope.id},
                 {"alias", key ? caller.key_alias : caller.team_alias}};
             const auto used = needs_.governor.minute(scope.kind, scope.id, {}, now);
             if (limits.rpm) {
@@ -239,7 +239,7 @@ void Observability::gather_rates(std::vector<Family>& into) const {
             if (!key || (!model.rpm && !model.tpm)) {
                 continue;
             }
-            const observe::Labels labels{{"hashed_api_key", scope.id},
+            const observe::Labels labels{{"hashed_api_key", shown_key(scope.id)},
                                          {"api_key_alias", caller.key_alias},
                                          {"model", model.model}};
             const auto used = needs_.governor.minute(scope.kind, scope.id, model.model, now);

@@ -375,6 +375,7 @@ Observability::Needs Service::observed() {
         .requests_in_flight = [this] { return api_ != nullptr ? api_->requests_in_flight() : 0; },
         .connections = [this] { return api_ != nullptr ? api_->connections() : 0; },
         .sign_in_url = sign_in_url(),
+        .key_hash = [this](const std::string& id) { return governance_->key_hash_of(id); },
         .next = *governance_,
         .payloads = payloads_.get()};
 }

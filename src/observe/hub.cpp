@@ -172,6 +172,11 @@ void Hub::close_listeners() {
 
 void Hub::hear(std::vector<HeardPtr>& heard) {
     for (const auto& one : heard) {
+        std::string& key = one->entry.record.key_fingerprint;
+        one->key_id = key;
+        if (ports_.names.key_hash && !key.empty()) {
+            key = ports_.names.key_hash(key);
+        }
         if (metrics_ != nullptr) {
             metrics_->add(one->entry.record, one->entry.trace);
         }

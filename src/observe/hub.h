@@ -23,7 +23,8 @@
 namespace belay::observe {
 
 struct Heard {
-    ledger::Entry entry;
+    ledger::Entry entry;  // its key is named as the API names it
+    std::string key_id;   // and this is the id it is stored under
     std::string traceparent;
 };
 

@@ -19,6 +19,8 @@ namespace belay::observe {
 struct Names {
     std::function<std::string(std::string_view team)> team_alias;
     std::function<std::string(std::string_view user)> user_email;
+    // LiteLLM's hash of the key that is stored under this id: what its API shows.
+    std::function<std::string(const std::string& key_id)> key_hash = {};
 };
 
 struct MetricOptions {

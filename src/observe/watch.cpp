@@ -109,7 +109,7 @@ class Watch final : public Listener {
         const int64_t now_ms = unix_millis(system_clock().wall());
         if (spenders_.size() < kSpendersMost) {
             const bool refused = r.error_kind == Kind::budget_exhausted && r.deployment_id.empty();
-            bool& seen = spenders_[{r.key_fingerprint, r.end_user}];
+            bool& seen = spenders_[{heard.key_id, r.end_user}];
             seen = seen || refused;
         }
         hear_fall(r, now_ms);

@@ -19,7 +19,7 @@ namespace belay::observe {
 // A budget that a request was counted in.
 struct BudgetStanding {
     governance::ScopeKind kind = governance::ScopeKind::key;
-    std::string id;     // a key's hash, a team's id
+    std::string id;     // a key's hash as the API shows it, a team's id
     std::string shown;  // as people know it
     NanoCredits spent;
     std::optional<NanoCredits> most, soft;
@@ -41,7 +41,7 @@ struct AccountStanding {
 };
 
 struct WatchPorts {
-    // The budgets of whoever made requests: a key's hash ("" = the master key), an end user.
+    // The budgets of whoever made requests: a key's stored id ("" = the master key), an end user.
     std::function<std::vector<BudgetStanding>(const std::string& key, const std::string& end_user)>
         budgets;
     std::function<AccountStanding()> account;

@@ -92,8 +92,26 @@ Result<Value> remove(Call& call) {
          {"message", "Successfully deleted customers with ids: " + json::dump(to_list(ids))}});
 }
 
+// One that requests have named and nobody has made is known by what it spent, as LiteLLM makes a
+// row of each on its first request.
 Result<Value> info(Call& call) {
-    return customer_row(call, TRY(find_customer(call, call.asked("end_user_id"))));
+    const std::string id = call.asked("end_user_id");
+    const auto customer = find_customer(call, id);
+    if (customer || id.empty()) {
+        return customer_row(call, TRY(customer));
+    }
+    ledger::DayFilter filter;
+    filter.end_users.push_back(id);
+    ledger::Metrics total;
+    for (const ledger::DaySum& sum : TRY(call.services.queries.day_sums(filter))) {
+        total += sum.metrics;
+    }
+    if (total.requests == 0) {
+        return customer.error();
+    }
+    Value row = customer_row(call, Value::object({{"user_id", Value(id)}}));
+    row.set("spend", usd(total.cost));
+    return row;
 }
 
 Result<Value> list(Call& call) {

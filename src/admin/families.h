@@ -20,6 +20,7 @@ std::span<const Route> credential_routes();
 std::span<const Route> access_group_routes();
 std::span<const Route> spend_routes();
 std::span<const Route> global_spend_routes();
+std::span<const Route> spend_report_routes();
 std::span<const Route> activity_routes();
 std::span<const Route> config_routes();
 std::span<const Route> fallback_routes();
@@ -32,12 +33,12 @@ std::span<const Route> connect_routes();
 std::span<const Route> service_routes();
 
 inline constexpr std::array kFamilies = {
-    &key_routes,        &user_routes,         &team_routes,     &organization_routes,
-    &customer_routes,   &budget_routes,       &tag_routes,      &model_routes,
-    &credential_routes, &access_group_routes, &spend_routes,    &global_spend_routes,
-    &activity_routes,   &config_routes,       &fallback_routes, &health_routes,
-    &login_routes,      &invitation_routes,   &audit_routes,    &account_routes,
-    &connect_routes,    &service_routes,
+    &key_routes,        &user_routes,         &team_routes,         &organization_routes,
+    &customer_routes,   &budget_routes,       &tag_routes,          &model_routes,
+    &credential_routes, &access_group_routes, &spend_routes,        &global_spend_routes,
+    &activity_routes,   &config_routes,       &fallback_routes,     &health_routes,
+    &login_routes,      &invitation_routes,   &audit_routes,        &account_routes,
+    &connect_routes,    &service_routes,      &spend_report_routes,
 };
 
 // What a budget says; null clears.

@@ -41,6 +41,9 @@ constexpr uint64_t kManifestMax = 4 << 20;
 constexpr size_t kSignInFilesMax = 1000;
 constexpr uint64_t kSignInFileMax = 1 << 20;
 
+// Prompts and replies, where they are kept (payloads.db); most gateways keep none.
+constexpr std::string_view kPayloads = "payloads.db";
+
 std::string entities_name() { return std::string(store::SqliteEntities::kDatabaseName); }
 std::string ledger_name() { return std::string(store::SqliteLedger::kDatabaseName); }
 std::string journal_name() { return std::string(store::JournaledLedger::kJournalName); }
@@ -224,6 +227,10 @@ Result<std::vector<Item>> back_up(const BackupOptions& options, const Env& env) 
     if (TRY(copy_ledger(dir, *staging))) {
         items.push_back({ledger_name(), staging->file(ledger_name()), 0, {}});
     }
+    const std::string payloads = staging->file(kPayloads);
+    if (TRY(copy_database(dir + "/" + std::string(kPayloads), payloads))) {
+        items.push_back({std::string(kPayloads), payloads, 0, {}});
+    }
     if (items.empty()) {
         return caller_error(Kind::not_found, "there is nothing to back up in " + dir +
                                                  ": is it the folder (BELAY_DATA_DIR)?");
@@ -256,7 +263,7 @@ struct Manifest {
 };
 
 bool is_safe_name(std::string_view name) {
-    if (name == entities_name() || name == ledger_name()) {
+    if (name == entities_name() || name == ledger_name() || name == kPayloads) {
         return true;
     }
     if (!name.starts_with(kSignIn)) {
@@ -393,13 +400,25 @@ class Moves {
     std::vector<std::pair<std::string, std::string>> done_;
 };
 
-std::vector<std::string> names_in(const std::string& dir, std::string_view but) {
+// What a restore replaces; what else lies in the data folder stays where it is.
+bool is_replaced(std::string_view name, bool sign_in) {
+    if (sign_in) {
+        return !name.starts_with("before-restore-");
+    }
+    for (const std::string_view ours : {"belay.db", "ledger.", "intents.", "payloads.db"}) {
+        if (name.starts_with(ours)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::vector<std::string> find_replaced(const std::string& dir, bool sign_in) {
     std::vector<std::string> names;
     std::error_code failed;
     for (const auto& entry : fs::directory_iterator(dir, failed)) {
         const std::string name = entry.path().filename().string();
-        if (name != "lock" && name != but && !name.starts_with("before-restore-") &&
-            !name.starts_with("restore-")) {
+        if (is_replaced(name, sign_in)) {
             names.push_back(name);
         }
     }
@@ -415,7 +434,7 @@ struct RestoreOptions {
 
 Result<void> put_in_place(const Manifest& manifest, const Staging& staging, const std::string& dir,
                           const std::string& aside, bool sign_in, Moves& moves) {
-    const auto old = names_in(dir, {});
+    const auto old = find_replaced(dir, sign_in);
     if (!old.empty() && ::mkdir(aside.c_str(), 0700) != 0) {
         return disk_error("cannot make " + aside);
     }
@@ -526,7 +545,7 @@ int backup_verb(const std::vector<std::string_view>& arguments) {
           (options.sign_in
                ? "The sign-in to GitHub is in it: whoever has the file can use the seat.\n"
                : "The sign-in to GitHub is not in it (--with-sign-in adds it).\n") +
-          "Models' secrets in it open with LITELLM_SALT_KEY or the master key alone:\nkeep "
+          "What is secret in it opens with LITELLM_SALT_KEY or the master key alone:\nkeep "
           "that too.\n");
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <set>
 
 #include "admin/secrets.h"
 #include "app/config_text.h"
@@ -65,6 +66,7 @@ struct Outcome {
     std::map<std::string, Count, std::less<>> counts;  // by table
     std::vector<LeftOut> kept;
     std::vector<governance::Change> changes;
+    int64_t moved = 0;  // of `changed`, those whose spend there has grown
 };
 
 // ---- reading -----------------------------------------------------------------------------------
@@ -188,8 +190,37 @@ void carry_window(const Value& before, Value& after) {
     }
 }
 
-void decide(Imported& one, const governance::Directory& directory, const Options& options,
-            Outcome& outcome) {
+// What was here and was deleted: an import does not bring a revoked key back to life.
+using Deleted = std::set<std::pair<EntityKind, std::string>>;
+
+Result<Deleted> find_deleted(governance::EntityStore& store,
+                             const governance::Directory& directory) {
+    constexpr size_t kPage = 10'000;
+    Deleted deleted;
+    for (int64_t version = 0;;) {
+        const auto page = TRY(store.changes_since(version, kPage));
+        for (const governance::Entity& entity : page) {
+            if (entity.is_deleted()) {
+                deleted.emplace(entity.kind, entity.id);
+            }
+            version = entity.version;
+        }
+        if (page.size() < kPage) {
+            break;
+        }
+    }
+    // The store forgets deletions after a while; the copies for reports stay.
+    for (const auto& [copy, kind] : {std::pair{EntityKind::deleted_key, EntityKind::key},
+                                     {EntityKind::deleted_team, EntityKind::team}}) {
+        for (const auto& entity : directory.list(copy)) {
+            deleted.emplace(kind, entity->id);
+        }
+    }
+    return deleted;
+}
+
+void decide(Imported& one, const governance::Directory& directory, const Deleted& deleted,
+            const Options& options, Outcome& outcome) {
     Count& count = outcome.counts[std::string(one.table)];
     const auto known = directory.find(one.kind, one.id);
     const bool exists = known != nullptr && !known->is_deleted();
@@ -200,6 +231,11 @@ void decide(Imported& one, const governance::Directory& directory, const Options
         doc.set(kImportMark, one.source + ":" + digest_of(doc));
         outcome.changes.push_back({one.kind, one.id, std::move(doc), exists ? known->version : 0});
     };
+    if (!exists && !options.overwrite && deleted.count({one.kind, one.id}) != 0) {
+        ++count.kept;
+        outcome.kept.push_back({one.table, one.name, "it was deleted here"});
+        return;
+    }
     if (!exists) {
         ++count.fresh;
         return write(one.doc);
@@ -209,15 +245,17 @@ void decide(Imported& one, const governance::Directory& directory, const Options
     const bool untouched =
         mark.size() > source.size() && mark.substr(source.size() + 1) == digest_of(known->doc);
     const bool own_window = known->doc.has(kOffset);
+    const auto spent = [](const Value& doc) {
+        return governance::read_usd(doc["spend"]).value_or(NanoCredits{});
+    };
+    const bool moves = !own_window && options.spend && spent(known->doc) != spent(one.doc);
     if (source == one.source) {
-        const bool same_spend =
-            own_window || !options.spend || !one.doc.has("spend") ||
-            governance::read_usd(known->doc["spend"]) == governance::read_usd(one.doc["spend"]);
-        if (same_spend || !untouched) {
+        if (!moves || !untouched || !one.doc.has("spend")) {
             ++count.same;
             return;
         }
         ++count.changed;
+        ++outcome.moved;
         Value doc = known->doc;
         doc.set("spend", one.doc["spend"]);
         return write(std::move(doc));
@@ -229,6 +267,7 @@ void decide(Imported& one, const governance::Directory& directory, const Options
         return;
     }
     ++count.changed;
+    outcome.moved += moves ? 1 : 0;
     if (own_window || !options.spend) {
         carry_window(known->doc, one.doc);
     }
@@ -397,13 +436,19 @@ Result<void> import(const Options& options, const Config& config, const Env& env
     for (std::string& note : find_unserved(rows.found(), *seal, env)) {
         notes.push_back(std::move(note));
     }
+    const Deleted deleted = TRY(find_deleted(*store, directory));
     Outcome outcome;
     for (const LitellmTable& table : litellm_tables()) {  // what limits keys before the keys
         for (Imported& one : rows.found()) {
             if (one.table == table.name && is_wanted(options, table.shown)) {
-                decide(one, directory, options, outcome);
+                decide(one, directory, deleted, options, outcome);
             }
         }
+    }
+    if (outcome.moved != 0) {
+        notes.push_back("what was spent there since the last import (" +
+                        show_number(outcome.moved) +
+                        " rows) counts in a gateway that runs here from its next start on");
     }
     const bool models =
         std::any_of(rows.found().begin(), rows.found().end(),

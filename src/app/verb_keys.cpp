@@ -92,10 +92,10 @@ Result<json::Array> all_keys(Desk& desk, const std::string& filter = {}) {
         "keys");
 }
 
-// The hash of the key that a word means.
+// The key that a word means, as the API takes it: its text or its hash.
 Result<std::string> find_key(Desk& desk, std::string_view word) {
     if (word.starts_with("sk-") && word.find("...") == word.npos) {
-        return governance::key_hash(word);
+        return std::string(word);
     }
     if (word.size() == 64 && word.find_first_not_of("0123456789abcdef") == word.npos) {
         return std::string(word);
@@ -279,9 +279,13 @@ int info(Desk& desk, std::string_view word, bool json, const Env& env) {
     if (!hash) {
         return fail_verb(hash.error());
     }
-    auto found = desk.ask("GET", "/key/info?key=" + *hash);
+    auto found = desk.ask("GET", "/key/info?key=" + percent_encode(*hash));
     if (!found) {
         return fail_verb(found.error());
+    }
+    if (hash->starts_with("sk-")) {
+        hash = governance::key_hash(*hash);
+        found->set("key", *hash);  // what is shown may be kept: never the text
     }
     if (json) {
         print(json::dump_pretty(*found) + "\n");

@@ -12,7 +12,6 @@
 #include "app/text_table.h"
 #include "app/verb_tools.h"
 #include "base/clock.h"
-#include "governance/keys.h"
 #include "ledger/export.h"
 #include "ledger/render.h"
 
@@ -184,11 +183,6 @@ std::string render(const std::vector<Line>& lines, const Grouping& grouping, con
     return out;
 }
 
-// What people write for a key is what the ledger has: its hash.
-void put_key(std::vector<std::string>& keys, const std::string& word) {
-    keys.push_back(word.starts_with("sk-") ? governance::key_hash(word) : word);
-}
-
 Result<void> take_filters(Flags& flags, DayFilter& filter) {
     for (const auto& [flag, list] : {std::pair{"--user", &filter.users},
                                      {"--team", &filter.teams},
@@ -201,9 +195,7 @@ Result<void> take_filters(Flags& flags, DayFilter& filter) {
         }
     }
     if (const auto text = TRY(flags.take_value("--key"))) {
-        for (const std::string& word : split_list(*text)) {
-            put_key(filter.keys, word);
-        }
+        filter.keys = split_list(*text);
     }
     if (!filter.tags.empty() && !filter.end_users.empty()) {
         return caller_error(Kind::invalid_request,
@@ -212,8 +204,8 @@ Result<void> take_filters(Flags& flags, DayFilter& filter) {
     return {};
 }
 
-// An alias stands for its key.
-void resolve_aliases(Desk& desk, std::vector<std::string>& keys) {
+// An alias stands for its key; texts and hashes are understood as they are.
+void resolve_keys(Desk& desk, std::vector<std::string>& keys) {
     if (keys.empty()) {
         return;
     }
@@ -247,7 +239,7 @@ int show_spend(const Grouping& grouping, DayFilter filter, const Period& period,
     options.config = config_path;
     auto desk = open_desk(options, env);  // names only: without it ids are shown
     if (desk) {
-        resolve_aliases(**desk, filter.keys);
+        resolve_keys(**desk, filter.keys);
     }
     auto sums = (*queries)->day_sums(filter);
     if (!sums) {
@@ -355,8 +347,7 @@ Result<void> take_log_filters(Flags& flags, ledger::LogFilter& filter) {
     }
     if (const auto key = TRY(flags.take_value("--key"))) {
         const bool alias = !key->starts_with("sk-") && key->size() != 64;
-        (alias ? filter.key_alias : filter.key) =
-            key->starts_with("sk-") ? governance::key_hash(*key) : *key;
+        (alias ? filter.key_alias : filter.key) = *key;
     }
     if (const auto status = TRY(flags.take_value("--status"))) {
         if (*status != "success" && *status != "failure") {

@@ -31,7 +31,9 @@ def test_a_key_made_in_a_shell_works_within_a_second_and_ends_as_fast(belay):
     assert lines_fit(shown)
     row = json.loads(belay.command("keys", "info", "ci", "--json").stdout)
     assert row["info"]["models"] == [MINI] and row["info"]["max_budget"] == 5
-    assert lines_fit(belay.command("keys", "info", key).stdout)
+    shown = belay.command("keys", "info", key).stdout
+    assert lines_fit(shown) and key not in shown
+    assert key not in belay.command("keys", "info", key, "--json").stdout
     belay.command("keys", "revoke", "ci")
     until(lambda: belay.chat(MINI, key=key).status == 401, "the gateway has forgotten the key")
 
@@ -125,6 +127,7 @@ def test_records_leave_as_csv_and_json_lines_while_the_gateway_runs(used, tmp_pa
     assert [r["request_id"] for r in table] == [r["request_id"] for r in rows]
     assert [decimal.Decimal(r["spend"]) for r in table] == [r["spend"] for r in rows]
     assert len(records(used, "--key", "ann")) == 3
+    assert records(used, "--key", rows[0]["api_key"]) == [r for r in rows if r["api_key"] == rows[0]["api_key"]]
     assert {r["model"] for r in records(used, "--model", "gpt-5-mini")} == {"gpt-5-mini"}
     assert records(used, "--status", "failure") == [] and records(used, "--until", "2020-01-01") == []
     out = tmp_path / "records.jsonl"

@@ -258,8 +258,24 @@ def test_again_brings_what_has_changed_there_and_keeps_what_has_changed_here(bel
     def limits():
         return [get(belay, f"/key/info?key={sha(k)}")["info"]["rpm_limit"] for k in (ANN, BOB)]
     until(lambda: limits() == [99, 7], "LiteLLM's change came, the one made here stayed")
+    assert any("next start" in note for note in told["notes"])
+    belay.restart()
+    assert get(belay, f"/key/info?key={sha(ANN)}")["info"]["spend"] == 4
     bring(belay, old, "--overwrite")
     until(lambda: limits() == [99, 99], "taken when asked for")
+
+
+def test_a_key_that_was_revoked_or_rotated_here_does_not_come_back(belay, old):
+    bring(belay, old)
+    belay.command("keys", "revoke", sha(BOB))
+    until(lambda: get(belay, "/key/list")["total_count"] == 3, "revoked")
+    fresh = fetch(belay.url + "/key/regenerate", {"key": sha(SPENT)}, headers={"Authorization": f"Bearer {KEY}"})
+    assert fresh.status == 200
+    told = bring(belay, old)
+    assert told["tables"]["keys"]["new"] == 0
+    assert [k["why"] for k in told["kept"]] == ["it was deleted here"] * 2
+    assert belay.chat(MINI, key=BOB).status == belay.chat(MINI, key=SPENT).status == 401
+    assert bring(belay, old, "--overwrite")["tables"]["keys"]["new"] == 2
 
 
 def test_only_some_tables(belay, old):
@@ -285,6 +301,13 @@ def test_a_gateway_that_keeps_its_own_tables_in_that_database_needs_no_url(make,
     belay = make.belay(sim, config=CONFIG, env={"DATABASE_URL": old.url, "LITELLM_SALT_KEY": SALT})
     belay.command("import", "litellm")
     until(lambda: belay.chat(MINI, key=ANN).status == 200, "known")
+    # The verbs that read find their records there too.
+    until(lambda: len(belay.command("export", "--format", "jsonl").stdout.splitlines()) >= 1, "a record")
+    (key,) = [r for r in json.loads(belay.command("spend", "--json").stdout)["rows"] if r["key"] == sha(ANN)]
+    assert key["name"] == "ann" and key["requests"] >= 1
+    assert "gpt-5-mini" in belay.command("explain", "--last").stdout
+    refused = belay.command("backup", belay.home / "no.tar", check=False)
+    assert refused.returncode == 1 and "pg_dump" in refused.stderr
     again = json.loads(belay.command("import", "litellm", "--json").stdout)
     assert all(c["new"] == c["changed"] == c["kept"] == 0 for c in again["tables"].values())
 

@@ -7,8 +7,10 @@
 #include "app/cli.h"
 #include "app/governance_parts.h"
 #include "app/key_secret.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "governance/duration.h"
+#include "store/postgres_url.h"
 
 namespace belay::app {
 namespace {
@@ -123,6 +125,11 @@ Governance::~Governance() {
 
 Result<void> Governance::open_store(const Config& config) {
     store_ = TRY(open_entities(config, needs_.data_dir));
+    if (const Secret& url = config.general.database_url; !url.empty()) {
+        const store::PostgresUrl place = TRY(store::parse_postgres_url(url.reveal()));
+        copy_ = std::make_unique<LocalCopy>(needs_.data_dir,
+                                            sha256_hex(place.describe() + " " + place.schema));
+    }
     return {};
 }
 
@@ -135,15 +142,53 @@ void Governance::configure(const Config& config, const Secret& master_key) {
 }
 
 Result<void> Governance::read_all() {
-    TRY(governance::read_changes(*store_, directory_));
+    const Result<bool> read = governance::read_changes(*store_, directory_);
+    if (read.ok()) {
+        return {};
+    }
+    const bool away = read.error().kind == Kind::upstream_unavailable;
+    return away && copy_ != nullptr ? begin_with_copy(read.error()) : read.error();
+}
+
+// Known keys are served as they were; whoever is not known may exist all the same.
+Result<void> Governance::begin_with_copy(const Error& why) {
+    directory_.set_current(false);
+    auto restored = copy_->read();
+    if (!restored.ok()) {
+        log::write(log::Level::error, "copy.none",
+                   "the database cannot be reached, and no copy of its keys is here: all keys but "
+                   "the master key are answered 503 until it is back",
+                   {{"reason", why.detail}, {"copy", restored.error().message}});
+        return {};
+    }
+    directory_.replace(restored->entities);
+    copied_spent_ = std::move(restored->spent);
+    log::write(log::Level::warn, "copy.used",
+               "the database cannot be reached: keys, budgets and models are those of the local "
+               "copy until it is back",
+               {{"reason", why.detail},
+                {"as_of", render_utc(Wall(milliseconds(restored->saved_ms)))},
+                {"keys", directory_.count(governance::EntityKind::key)}});
     return {};
 }
 
 // Budgets go on where they stood: the ledger's sums, moved by what each scope's window began with.
 Result<void> Governance::read_spend() {
     needs_.ledger.flush();  // what a killed process left in the journal counts too
-    governor_.set_spent(TRY(find_spent(needs_.queries, directory_)));
-    // Windows end whether or not anybody calls.
+    const auto sums = needs_.feed.begin_feed();
+    if (!sums.ok() && sums.error().kind == Kind::upstream_unavailable && copy_ != nullptr) {
+        governor_.set_spent(std::exchange(copied_spent_, {}));
+        know_windows();
+        return {};
+    }
+    governor_.set_spent(spent_of(TRY(sums), directory_));
+    spend_known_ = true;
+    know_windows();
+    return {};
+}
+
+// Windows end whether or not anybody calls.
+void Governance::know_windows() {
     const int64_t now_ms = unix_millis(system_clock().wall());
     for (const auto& key : directory_.list(governance::EntityKind::key)) {
         if (const auto caller = directory_.caller(key->id)) {
@@ -152,7 +197,6 @@ Result<void> Governance::read_spend() {
             }
         }
     }
-    return {};
 }
 
 void Governance::keep_true() {
@@ -165,7 +209,7 @@ void Governance::keep_true() {
         }
         look_at_accounts = std::exchange(accounts_dirty_, false) || look_at_accounts;
         lock.unlock();
-        (void)management_->refresh();  // while the store is away, what is known holds
+        catch_up();
         reset_windows();
         if (accounts_generation_ != directory_.generation()) {
             keep_accounts();
@@ -175,18 +219,51 @@ void Governance::keep_true() {
         }
         lock.lock();
     }
+    if (copy_ != nullptr && spend_known_) {
+        copy_->close(governor_);
+    }
+}
+
+// While the store is away, what is known holds.
+void Governance::catch_up() {
+    const bool current = management_->refresh().ok();
+    if (current && !directory_.is_current()) {
+        log::write(log::Level::info, "store.back", "the database is back: keys are up to date");
+    }
+    directory_.set_current(current);
+    if (current && !spend_known_) {
+        (void)read_spend();
+    }
+    std::vector<governance::Spent> more;
+    for (const auto& sum : needs_.feed.take_feed()) {
+        more.push_back(to_spent(sum));
+    }
+    if (!more.empty()) {
+        governor_.add_spent(more);
+    }
+    if (copy_ != nullptr && current && spend_known_) {
+        copy_->keep(directory_, governor_);
+    }
 }
 
 // The counters have begun anew; the entities remember with which sum, so that a restart does too.
 void Governance::reset_windows() {
     const int64_t now_ms = unix_millis(system_clock().wall());
-    const auto ended = governor_.reset_ended(now_ms, system_clock().mono());
+    std::vector<governance::Governor::Reset> ended = std::exchange(unstored_, {});
+    for (auto& reset : governor_.reset_ended(now_ms, system_clock().mono())) {
+        ended.push_back(std::move(reset));
+    }
+    if (!directory_.is_current()) {
+        unstored_ = std::move(ended);  // until the store is back
+        return;
+    }
     std::vector<governance::Change> changes;
     for (const auto& reset : ended) {
         const auto kind = entity_of(reset.kind);
         const auto entity = kind ? directory_.find(*kind, reset.id) : nullptr;
-        if (entity == nullptr) {
-            continue;
+        if (entity == nullptr ||
+            parse_utc(entity->doc["budget_reset_at"].as_string()) > system_clock().wall()) {
+            continue;  // gone, or another instance was faster
         }
         governance::Change change{*kind, reset.id, entity->doc, entity->version};
         change.doc.set(kOffset, offset_of(entity->doc) - reset.cleared.value);

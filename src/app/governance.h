@@ -14,11 +14,13 @@
 #include "accounts/account_set.h"
 #include "admin/management.h"
 #include "app/config.h"
+#include "app/local_copy.h"
 #include "base/seal.h"
 #include "gateway/gateway.h"
 #include "governance/directory.h"
 #include "governance/entity_store.h"
 #include "governance/governor.h"
+#include "ledger/feed.h"
 #include "ledger/payload.h"
 #include "ledger/query.h"
 
@@ -31,13 +33,15 @@ class Governance final : public gateway::Management {
         ledger::Ledger& ledger;
         ledger::Queries& queries;
         std::function<Result<std::optional<ledger::KeptPayload>>(std::string_view)> find_payload;
+        ledger::SpendFeed& feed;
         std::function<std::shared_ptr<const routing::Table>()> table;
         std::function<void()> on_models_changed;
         accounts::AccountSet* accounts = nullptr;
         std::function<bool(const std::string& deployment_id)> is_cooling;
         std::function<size_t()> requests_in_flight;
     };
-    // Fails when the store cannot be opened: nobody's key would be known.
+    // Fails when the store cannot be opened: nobody's key would be known. One that is away for now
+    // is another matter: it is begun with the local copy, and caught up with later.
     [[nodiscard]] static Result<std::unique_ptr<Governance>> open(const Config& config,
                                                                   const Secret& master_key,
                                                                   Needs needs);
@@ -74,7 +78,10 @@ class Governance final : public gateway::Management {
     explicit Governance(Needs needs) : needs_(std::move(needs)) {}
     [[nodiscard]] Result<void> open_store(const Config& config);
     [[nodiscard]] Result<void> read_all();
+    [[nodiscard]] Result<void> begin_with_copy(const Error& why);
     [[nodiscard]] Result<void> read_spend();
+    void know_windows();
+    void catch_up();  // with the store, and with what others have spent
     [[nodiscard]] json::Value open_params(const std::string& model_id,
                                           const json::Value& params) const;
     [[nodiscard]] json::Value open_sealed(const json::Value& object,
@@ -86,6 +93,10 @@ class Governance final : public gateway::Management {
 
     Needs needs_;
     std::unique_ptr<governance::EntityStore> store_;
+    std::unique_ptr<LocalCopy> copy_;  // of a store that may be away; may be null
+    std::vector<governance::Spent> copied_spent_;
+    bool spend_known_ = false;                           // from the ledger
+    std::vector<governance::Governor::Reset> unstored_;  // windows that began while it was away
     governance::Directory directory_;
     governance::Governor governor_;
     std::unique_ptr<Seal> seal_;

@@ -160,17 +160,21 @@ std::shared_ptr<admin::Settings> admin_settings(const Config& config, const Secr
     return settings;
 }
 
+governance::Spent to_spent(const ledger::ScopeSum& sum) {
+    return {to_scope(sum.kind), sum.id, sum.model, sum.cost, sum.premium_milli, {}};
+}
+
 Result<std::vector<governance::Spent>> find_spent(ledger::Queries& queries,
                                                   const governance::Directory& directory) {
+    return spent_of(TRY(queries.scope_sums()), directory);
+}
+
+std::vector<governance::Spent> spent_of(const std::vector<ledger::ScopeSum>& sums,
+                                        const governance::Directory& directory) {
     std::vector<governance::Spent> spent;
     std::map<std::pair<governance::ScopeKind, std::string>, bool> seen;
-    for (const auto& sum : TRY(queries.scope_sums())) {
-        governance::Spent one;
-        one.kind = to_scope(sum.kind);
-        one.id = sum.id;
-        one.model = sum.model;
-        one.amount = sum.cost;
-        one.premium_milli = sum.premium_milli;
+    for (const auto& sum : sums) {
+        governance::Spent one = to_spent(sum);
         const auto kind = entity_of(one.kind);
         const auto entity = kind && one.model.empty() ? directory.find(*kind, one.id) : nullptr;
         if (entity != nullptr) {

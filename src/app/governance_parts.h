@@ -38,4 +38,9 @@ inline constexpr std::string_view kOffset = "spend_offset_nano";
 [[nodiscard]] Result<std::vector<governance::Spent>> find_spent(
     ledger::Queries& queries, const governance::Directory& directory);
 
+// The same of sums that were read already, and of one of them without the window's beginning.
+[[nodiscard]] std::vector<governance::Spent> spent_of(const std::vector<ledger::ScopeSum>& sums,
+                                                      const governance::Directory& directory);
+[[nodiscard]] governance::Spent to_spent(const ledger::ScopeSum& sum);
+
 }  // namespace belay::app

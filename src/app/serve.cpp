@@ -329,6 +329,7 @@ Governance::Needs Service::needs(const std::string& data_dir) {
         .ledger = *ledger_,
         .queries = *ledger_,
         .find_payload = [this](std::string_view id) { return payloads_->find(id); },
+        .feed = *ledger_,
         .table =
             [current] {
                 const auto snapshot = current();

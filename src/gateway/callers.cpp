@@ -101,6 +101,13 @@ Judged Callers::judge(const PresentedKey& presented, const Snapshot& snapshot,
         if (auto caller = find(presented.key)) {
             return judge_known(std::move(caller), path, now_ms);
         }
+        if (directory_ != nullptr && presented.key.starts_with("sk-") &&
+            !directory_->is_current()) {
+            return {nullptr, 503,
+                    refusal("The database of keys cannot be reached, and this key is not among "
+                            "those known here. Try again soon.",
+                            "no_db_connection", {}, "503")};
+        }
     }
     return {nullptr, 401, check_key(presented, snapshot).value_or(std::string())};
 }

@@ -120,6 +120,8 @@ std::optional<net::HttpHandler::Refusal> Gateway::admit_caller(Worker& w, const 
         Refusal refusal = refuse(judged.status, std::move(judged.body));
         if (judged.status == 401) {
             refusal.headers.emplace_back("WWW-Authenticate", "Bearer");
+        } else if (judged.status == 503) {
+            refusal.headers.emplace_back("Retry-After", "2");
         }
         return refusal;
     }

@@ -32,6 +32,9 @@ class Directory {
         return generation_.load(std::memory_order_acquire);
     }
     [[nodiscard]] int64_t version() const;  // the highest entity version seen
+    // False while the store is away: somebody may exist who is not known here.
+    [[nodiscard]] bool is_current() const { return current_.load(std::memory_order_relaxed); }
+    void set_current(bool current) { current_.store(current, std::memory_order_relaxed); }
 
     using EntityPtr = std::shared_ptr<const Entity>;
     [[nodiscard]] EntityPtr find(EntityKind kind, std::string_view id) const;
@@ -92,6 +95,7 @@ class Directory {
     struct Impl;
     std::unique_ptr<Impl> impl_;
     std::atomic<uint64_t> generation_{1};
+    std::atomic<bool> current_{true};
 };
 
 }  // namespace belay::governance

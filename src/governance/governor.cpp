@@ -344,6 +344,50 @@ void Governor::set_spent(const std::vector<Spent>& spent) {
     }
 }
 
+void Governor::add_spent(const std::vector<Spent>& more) {
+    const std::lock_guard lock(impl_->mutex);
+    for (const Spent& one : more) {
+        bool made = false;
+        Meter& meter = *impl_->meters.find_or_make(one.kind, one.id, one.model, made);
+        meter.remembers = true;
+        const auto charge = [&one](Money& money) {
+            money.spent = add(NanoCredits{money.spent}, one.amount).value;
+            money.premium_spent += one.premium_milli;
+        };
+        charge(meter.main);
+        std::for_each(meter.more.begin(), meter.more.end(), charge);
+    }
+}
+
+std::vector<Spent> Governor::list_spent(size_t& from) const {
+    constexpr size_t kAtOnce = 1024;
+    const std::lock_guard lock(impl_->mutex);
+    const size_t end = std::min(from + kAtOnce, impl_->meters.slots());
+    std::vector<Spent> spent;
+    for (; from < end; ++from) {
+        const Meter* meter = impl_->meters.at(from);
+        if (meter == nullptr) {
+            continue;
+        }
+        const auto list = [&](const Money& money, const std::string& duration) {
+            if (money.spent != 0 || money.premium_spent != 0) {
+                spent.push_back({meter->kind,
+                                 meter->id,
+                                 meter->model,
+                                 {money.spent},
+                                 money.premium_spent,
+                                 duration});
+            }
+        };
+        list(meter->main, {});
+        for (const Money& money : meter->more) {
+            list(money, money.duration);
+        }
+    }
+    from = from >= impl_->meters.slots() ? 0 : from;
+    return spent;
+}
+
 Governor::Standing Governor::standing(ScopeKind kind, std::string_view id,
                                       std::string_view model) const {
     const std::lock_guard lock(impl_->mutex);

@@ -114,6 +114,11 @@ class Governor {
     void know(const Scope& scope, int64_t now_ms);
     // Sets counters: at start, after an import, after a reset by an administrator.
     void set_spent(const std::vector<Spent>& spent);
+    // Adds to counters what others have charged; scopes that nothing is known of are remembered.
+    void add_spent(const std::vector<Spent>& more);
+    // All counters that are not 0, some at a time: from the slot on that `from` says, which then
+    // says where to go on; 0 at the end. For a copy that a start may begin with.
+    [[nodiscard]] std::vector<Spent> list_spent(size_t& from) const;
     // A scope's spend now, settled only; reserved beside it.
     struct Standing {
         NanoCredits spent, reserved;

@@ -499,3 +499,43 @@ TEST_CASE("spend from before") {
     CHECK_FALSE(world.reserve(kDollar / 10).ok());
     CHECK(world.governor.standing(ScopeKind::key, "k", "gpt-5").spent.value == kDollar / 5);
 }
+
+// What others have charged counts against every window of a scope, and a list of all counters sets
+// another governor to the same.
+TEST_CASE("spend of others, and a copy of all of it") {
+    World world;
+    world.caller.scopes.push_back(scope_of(ScopeKind::key, "k"));
+    BudgetWindow month = budget("10", true);
+    month.duration = "1mo";
+    BudgetWindow day = budget("0.5", true);
+    day.duration = "1d";
+    world.limits().budgets = {month, day};
+    world.reserve(kDollar / 10)->settle({kDollar / 10}, 0, 0);
+    world.governor.add_spent(
+        {{.kind = ScopeKind::key, .id = "k", .amount = usd("0.2"), .premium_milli = 3},
+         {.kind = ScopeKind::team, .id = "t", .amount = usd("0.2")}});
+    CHECK(world.governor.standing(ScopeKind::key, "k").spent.value == kDollar * 3 / 10);
+    CHECK(world.governor.standing(ScopeKind::team, "t").spent.value == kDollar / 5);
+    CHECK_FALSE(world.reserve(kDollar / 4).ok());  // of the day
+
+    std::vector<Spent> many;
+    for (int i = 0; i < 3000; ++i) {
+        many.push_back(
+            {.kind = ScopeKind::user, .id = "u" + std::to_string(i), .amount = NanoCredits{i}});
+    }
+    world.governor.set_spent(many);
+    World copy;
+    size_t from = 0;
+    size_t count = 0;
+    do {
+        const std::vector<Spent> some = world.governor.list_spent(from);
+        count += some.size();
+        copy.governor.set_spent(some);
+    } while (from != 0);
+    CHECK(count == 3 + 2999);
+    CHECK(copy.governor.standing(ScopeKind::user, "u2999").spent.value == 2999);
+    copy.caller.scopes.push_back(scope_of(ScopeKind::key, "k"));
+    copy.limits().budgets = {month, day};
+    CHECK_FALSE(copy.reserve(kDollar / 4).ok());
+    CHECK(copy.reserve(kDollar / 5).ok());
+}

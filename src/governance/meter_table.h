@@ -38,6 +38,7 @@ class MeterTable {
     void set_zone(std::string_view iana) { zone_ = std::string(iana); }
 
     [[nodiscard]] size_t slots() const { return meters_.size(); }
+    [[nodiscard]] const Meter* at(size_t slot) const { return meters_[slot].get(); }
     [[nodiscard]] size_t size() const { return by_name_.size(); }
 
   private:

@@ -58,6 +58,9 @@ class Drain {
     enum class Pace : uint8_t { quiet, busy };
     bool merge(Pace pace);
     [[nodiscard]] Result<uint64_t> drop_some(int64_t ms) { return writer_.drop_some(ms); }
+    [[nodiscard]] Result<std::vector<ledger::ScopeSum>> follow(bool anew) {
+        return writer_.follow(anew);
+    }
     // Nothing will happen for a while.
     void rest();
 

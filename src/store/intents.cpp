@@ -10,10 +10,12 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
+#include "base/ids.h"
 #include "base/log.h"
 
 namespace belay::store {
@@ -144,13 +146,40 @@ std::vector<std::string> list_files(const std::string& dir) {
 
 // Its record was kept, and the process died before the note was taken back.
 // The moment belongs to its name, for a client may use an id of its own twice.
-bool has_record(ledger::Queries& queries, const ledger::SpendRecord& record) {
+Result<bool> has_record(ledger::Queries& queries, const ledger::SpendRecord& record) {
     ledger::LogFilter filter;
     filter.request_id = record.request_id;
     filter.from_ms = record.received_ms;
     filter.until_ms = record.received_ms + 1;
     const auto found = queries.find_page(filter);
-    return found && !found->entries.empty();
+    if (!found.ok() && found.error().kind == Kind::upstream_unavailable) {
+        return found.error();
+    }
+    return found.ok() && !found->entries.empty();
+}
+
+// Once the journal has the records, the notes may go. While the ledger cannot be asked which ones
+// it has, they wait under another name for the next start.
+Result<void> recover(const std::string& path, ledger::Ledger& ledger, ledger::Queries& queries,
+                     IntentFiles& opened) {
+    const std::string bytes = TRY(read_file(path));
+    for (const auto& entry : read_intents(bytes)) {
+        const Result<bool> known = has_record(queries, entry.record);
+        if (!known.ok()) {
+            const std::string name = path.substr(0, path.rfind('/') + 1) + std::string(kPrefix) +
+                                     "wait-" + random_hex(8);
+            if (std::rename(path.c_str(), name.c_str()) != 0) {
+                return file_error(path, "cannot rename", errno);
+            }
+            return {};
+        }
+        if (!*known) {
+            ledger.append(entry.record, entry.trace);
+            ++opened.interrupted;
+        }
+    }
+    ::unlink(path.c_str());
+    return {};
 }
 
 }  // namespace
@@ -264,17 +293,7 @@ Result<IntentFiles> open_intents(const std::string& dir, size_t loops, ledger::L
     IntentFiles opened;
     const std::vector<std::string> left = list_files(dir);
     for (const auto& path : left) {
-        const std::string bytes = TRY(read_file(path));
-        for (const auto& entry : read_intents(bytes)) {
-            if (!has_record(queries, entry.record)) {
-                ledger.append(entry.record, entry.trace);
-                ++opened.interrupted;
-            }
-        }
-    }
-    // From here on the journal has them: the notes may go.
-    for (const auto& path : left) {
-        ::unlink(path.c_str());
+        TRY(recover(path, ledger, queries, opened));
     }
     for (size_t i = 0; i < loops; ++i) {
         opened.files.push_back(

@@ -174,6 +174,7 @@ void JournaledLedger::run() {
             attempt(lock);  // else the journal has it all, and the next start another try
         }
         drop(lock);
+        follow(lock);
         lock.unlock();
         (void)drain_.merge(Drain::Pace::busy);
         lock.lock();
@@ -184,7 +185,7 @@ void JournaledLedger::run() {
 void JournaledLedger::wait(std::unique_lock<std::mutex>& lock) {
     const auto asked = [this] {
         return stopping_ || segment_wanted_ || attempts_begun_ < attempt_asked_ ||
-               drop_before_ms_.has_value();
+               drop_before_ms_.has_value() || feed_asked_;
     };
     if (drain_.failing()) {
         wake_.wait_for(lock, drain_.retry_after(), asked);
@@ -200,7 +201,14 @@ void JournaledLedger::wait(std::unique_lock<std::mutex>& lock) {
         // Small batches are joined while nobody calls: a record is not worth moving twice.
         if (!wake_.wait_for(lock, options_.merge_delay, woken)) {
             merge(lock);
-            wake_.wait(lock, woken);
+            if (feeding_) {
+                wake_.wait_for(lock, next_follow_ - system_clock().mono(), woken);
+            } else {
+                wake_.wait(lock, woken);
+            }
+        }
+        if (follow_due() && !has_rows()) {
+            return;
         }
     }
     if (!memory_.empty()) {
@@ -303,6 +311,61 @@ void JournaledLedger::drop(std::unique_lock<std::mutex>& lock) {
         drop_before_ms_.reset();
         settled_.notify_all();
     }
+}
+
+bool JournaledLedger::follow_due() const {
+    return feed_asked_ || (feeding_ && system_clock().mono() >= next_follow_);
+}
+
+// Behind an attempt, so that sums that are asked for have all that was appended before.
+void JournaledLedger::follow(std::unique_lock<std::mutex>& lock) {
+    if (!follow_due()) {
+        return;
+    }
+    const bool anew = feed_asked_;
+    if (drain_.failing()) {
+        if (anew) {
+            feed_begun_ =
+                gateway_error(Kind::upstream_unavailable, "the database cannot be reached");
+            feed_asked_ = false;
+            settled_.notify_all();
+        }
+        return;
+    }
+    lock.unlock();
+    Result<std::vector<ledger::ScopeSum>> sums = drain_.follow(anew);
+    lock.lock();
+    // After a failure it is not asked for a while: the connection is the writer's, too.
+    next_follow_ =
+        system_clock().mono() + (sums.ok() ? options_.follow_every : options_.retry_delay_max);
+    if (anew) {
+        feeding_ = sums.ok();
+        fed_.clear();
+        feed_begun_ = std::move(sums);
+        feed_asked_ = false;
+        settled_.notify_all();
+    } else if (sums.ok()) {
+        fed_.insert(fed_.end(), std::make_move_iterator(sums->begin()),
+                    std::make_move_iterator(sums->end()));
+    }
+}
+
+Result<std::vector<ledger::ScopeSum>> JournaledLedger::begin_feed() {
+    if (!driver_->is_shared()) {
+        return scope_sums();
+    }
+    const std::lock_guard one_at_a_time(feed_mutex_);
+    flush();
+    std::unique_lock lock(mutex_);
+    feed_asked_ = true;
+    wake_.notify_one();
+    settled_.wait(lock, [this] { return !feed_asked_; });
+    return *std::exchange(feed_begun_, std::nullopt);
+}
+
+std::vector<ledger::ScopeSum> JournaledLedger::take_feed() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(fed_, {});
 }
 
 Result<uint64_t> JournaledLedger::drop_before(int64_t ms) {

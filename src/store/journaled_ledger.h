@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "ledger/feed.h"
 #include "ledger/ledger.h"
 #include "ledger/query.h"
 #include "store/data_dir.h"
@@ -40,6 +41,7 @@ struct LedgerOptions {
     size_t memory_bytes_max = 32u << 20;  // rows waiting in memory
     Journal::Options journal;
     milliseconds retry_delay_max{5'000};  // between attempts while the database refuses
+    milliseconds follow_every{1'000};     // looks at what others have charged
 };
 
 // How a database is written to and read.
@@ -52,9 +54,13 @@ class LedgerDriver {
     // Whether tables that cannot be reached are one more reason to keep records aside, and none not
     // to start. What they have of the journal is then told by each transaction alone.
     [[nodiscard]] virtual bool may_be_away() const = 0;
+    // Whether others write to the same tables.
+    [[nodiscard]] virtual bool is_shared() const = 0;
 };
 
-class JournaledLedger final : public ledger::Ledger, public ledger::Queries {
+class JournaledLedger final : public ledger::Ledger,
+                              public ledger::Queries,
+                              public ledger::SpendFeed {
   public:
     static constexpr std::string_view kJournalName = "ledger.journal";
 
@@ -83,6 +89,9 @@ class JournaledLedger final : public ledger::Ledger, public ledger::Queries {
         const ledger::LogFilter& filter,
         const std::function<bool(const ledger::Entry&)>& take) override;
 
+    [[nodiscard]] Result<std::vector<ledger::ScopeSum>> begin_feed() override;
+    [[nodiscard]] std::vector<ledger::ScopeSum> take_feed() override;
+
   private:
     JournaledLedger(DataDir dir, std::unique_ptr<LedgerDriver> driver, LedgerOptions options,
                     Drain drain);
@@ -103,6 +112,8 @@ class JournaledLedger final : public ledger::Ledger, public ledger::Queries {
     void provide_segments(std::unique_lock<std::mutex>& lock);
     void merge(std::unique_lock<std::mutex>& lock);
     void drop(std::unique_lock<std::mutex>& lock);
+    void follow(std::unique_lock<std::mutex>& lock);
+    [[nodiscard]] bool follow_due() const;
     [[nodiscard]] Result<LedgerReader> read();
     void tell_lost();
 
@@ -135,6 +146,13 @@ class JournaledLedger final : public ledger::Ledger, public ledger::Queries {
     std::optional<int64_t> drop_before_ms_;
     std::optional<Result<uint64_t>> dropped_;
     std::mutex drop_mutex_;  // one at a time
+    // begin_feed() asks, and then the writer looks every now and then.
+    bool feed_asked_ = false;
+    bool feeding_ = false;
+    Mono next_follow_{};
+    std::optional<Result<std::vector<ledger::ScopeSum>>> feed_begun_;
+    std::vector<ledger::ScopeSum> fed_;  // not yet taken
+    std::mutex feed_mutex_;              // one at a time
     ledger::Stats stats_;
     std::thread thread_;
 };

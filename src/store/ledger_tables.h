@@ -69,6 +69,12 @@ class LedgerTables {
     // Those that have rows received before `ms`, the oldest first, at most `count`.
     [[nodiscard]] virtual Result<std::vector<Span>> older_than(int64_t ms, int64_t count) = 0;
     [[nodiscard]] virtual Result<void> add_sums(const std::vector<Rollup::Sum>& sums) = 0;
+
+    // Outside of a transaction: what others have charged since the last call. `anew`: what all
+    // scopes have been charged at all. Nobody else writes to tables that do not say otherwise.
+    [[nodiscard]] virtual Result<std::vector<ledger::ScopeSum>> follow(bool /*anew*/) {
+        return std::vector<ledger::ScopeSum>();
+    }
 };
 
 }  // namespace belay::store

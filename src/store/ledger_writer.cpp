@@ -180,4 +180,13 @@ Result<uint64_t> LedgerWriter::drop_rows(const LedgerTables::Span& batch, int64_
     return static_cast<uint64_t>(batch.requests - rest.facts().requests);
 }
 
+Result<std::vector<ledger::ScopeSum>> LedgerWriter::follow(bool anew) {
+    TRY(tables_->connect());
+    Result<std::vector<ledger::ScopeSum>> sums = tables_->follow(anew);
+    if (!sums.ok()) {
+        tables_->disconnect();
+    }
+    return sums;
+}
+
 }  // namespace belay::store

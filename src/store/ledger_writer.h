@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "store/ledger_tables.h"
@@ -30,6 +31,9 @@ class LedgerWriter {
     [[nodiscard]] Result<bool> merge_some(int64_t count);
     // Deletes some of the rows received before `ms`; how many, 0 when none is left.
     [[nodiscard]] Result<uint64_t> drop_some(int64_t ms);
+
+    // See LedgerTables::follow().
+    [[nodiscard]] Result<std::vector<ledger::ScopeSum>> follow(bool anew);
 
   private:
     template <class Work>

@@ -144,7 +144,7 @@ Mono PostgresEntities::deadline() const { return system_clock().mono() + options
 Result<std::vector<Entity>> PostgresEntities::changes_since(int64_t version, size_t limit) {
     std::vector<Entity> found;
     const std::lock_guard lock(reading_.mutex);
-    const Mono until = deadline();
+    const Mono until = system_clock().mono() + options_.read_timeout;
     Result<void> done = repeat(reading_, until, [&](PgConnection& connection) -> Result<void> {
         found = TRY(read(connection, version, limit, until));
         return {};

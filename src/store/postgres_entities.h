@@ -30,7 +30,8 @@ namespace belay::store {
 struct PostgresOptions {
     seconds connect_timeout{3};             // per host of the URL
     milliseconds statement_timeout{5'000};  // at the server
-    milliseconds call_timeout{10'000};      // of a call, with its repetitions
+    milliseconds call_timeout{10'000};      // of a write, with its repetitions
+    milliseconds read_timeout{5'000};       // the same of a reading
     milliseconds backoff_max{5'000};        // between attempts to connect
     milliseconds tombstone_age = kTombstoneAge;
 };

@@ -17,6 +17,7 @@ class Driver final : public LedgerDriver {
     }
     Result<std::unique_ptr<LedgerView>> open_view() override { return views_.open(); }
     [[nodiscard]] bool may_be_away() const override { return true; }
+    [[nodiscard]] bool is_shared() const override { return true; }
 
   private:
     const PostgresUrl url_;

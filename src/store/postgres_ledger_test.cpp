@@ -152,6 +152,63 @@ TEST_CASE("small batches of several instances are merged") {
     CHECK(count_ids(url).size() == 120);
 }
 
+// What all have been charged, of these.
+int64_t total(const std::vector<ledger::ScopeSum>& sums) {
+    int64_t cost = 0;
+    for (const ledger::ScopeSum& sum : sums) {
+        cost += sum.kind == ledger::ScopeSum::Kind::global ? sum.cost.value : 0;
+    }
+    return cost;
+}
+
+int64_t hear(JournaledLedger& ledger, int64_t wanted) {
+    int64_t heard = 0;
+    for (const Mono until = soon(); heard < wanted && system_clock().mono() < until;) {
+        heard += total(ledger.take_feed());
+        std::this_thread::yield();
+    }
+    return heard;
+}
+
+// Guarantee: a feed begins with what there is, and then tells what others have charged, once, and
+// never what this process has charged itself, whether the tables were empty at its beginning or
+// not.
+TEST_CASE("what others charge is heard once") {
+    constexpr int64_t kEach = 53'400'000;
+    const std::string url = PostgresServer::shared().fresh_url();
+    const TempDir first;
+    const TempDir second;
+    PostgresLedgerOptions options;
+    options.follow_every = milliseconds(5);
+    options.merge_delay = milliseconds(1);
+    const auto one = open_postgres_ledger(first, url, options);
+    const auto other = open_postgres_ledger(second, url, options);
+    for (int round = 0; round < 2; ++round) {
+        const int64_t before = round * 7 * kEach;
+        append_many(*one, "one-" + std::to_string(round) + "-", 4);
+        if (round == 0) {
+            one->flush();
+        }
+        const auto begun = one->begin_feed();  // counts what was appended before
+        REQUIRE(begun.ok());
+        CHECK(total(*begun) == before + 4 * kEach);
+        REQUIRE(other->begin_feed().ok());
+        append_many(*other, "other-" + std::to_string(round) + "-", 3);
+        CHECK(hear(*one, 3 * kEach) == 3 * kEach);
+        CHECK(total(other->take_feed()) == 0);
+    }
+    // Both at once, in the same series.
+    for (int i = 0; i < 50; ++i) {
+        append_many(*one, "more-one-" + std::to_string(i) + "-", 2);
+        append_many(*other, "more-other-" + std::to_string(i) + "-", 1);
+        i % 7 == 0 ? one->flush() : other->flush();
+    }
+    CHECK(hear(*one, 50 * kEach) == 50 * kEach);
+    CHECK(hear(*other, 100 * kEach) == 100 * kEach);
+    one->flush();
+    CHECK(total(one->take_feed()) == 0);
+}
+
 std::string rows_of(const std::string& id) {
     std::string rows;
     ledger::Entry entry = plain_entry(id);

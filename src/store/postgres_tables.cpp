@@ -120,7 +120,6 @@ Result<LedgerTables::Begun> PostgresTables::begin(SegmentName segment) {
         deadline()));
     const PgResult& mark = results.back();
     const PgResult& ledger = results[results.size() - 2];
-    segment_ = segment;
     appended_ = 0;
     begun_.next_seq = ledger.integer(0, 0);
     begun_.saved =
@@ -140,8 +139,20 @@ Result<void> PostgresTables::commit() {
                std::to_string(segment_.sequence) +
                ") ON CONFLICT(journal) DO UPDATE SET sequence=excluded.sequence, saved=now();";
     }
+    in_doubt_ = segment_;
     (void)TRY(connection_->run(sql + "COMMIT", deadline()));
+    note_own();
+    in_doubt_ = {};
     return {};
+}
+
+void PostgresTables::note_own() {
+    for (const auto& [series, charged] : std::exchange(pending_, {})) {
+        if (following_) {
+            own_[series].cost += charged.cost;
+            own_[series].premium += charged.premium;
+        }
+    }
 }
 
 Result<PgResult> PostgresTables::ask(const std::string& sql,
@@ -270,6 +281,9 @@ Result<void> PostgresTables::add_sums(const std::vector<Rollup::Sum>& sums) {
         more[0].add(series);
         more[1].add(metrics.cost.value);
         more[2].add(metrics.premium_milli);
+        if (metrics.cost.value != 0 || metrics.premium_milli != 0) {
+            pending_[series] = {metrics.cost.value, metrics.premium_milli};
+        }
     }
     std::vector<std::string> values;
     for (Numbers& numbers : days) {
@@ -326,6 +340,43 @@ Result<void> PostgresTables::find_series(const std::vector<Rollup::Sum>& sums) {
         }
     }
     return {};
+}
+
+// Writers commit in the order of their batches, so what was changed by a batch from the cursor on
+// is all that was.
+Result<std::vector<ledger::ScopeSum>> PostgresTables::follow(bool anew) {
+    anew = anew || !following_;
+    const int64_t from = anew ? 0 : cursor_;
+    const PgResult rows =
+        TRY(ask(join_sql({"SELECT id,total_cost,total_premium,changed,", kNameColumns,
+                          " FROM belay_series WHERE changed >= $1"}),
+                {std::to_string(from)}));
+    if (anew) {
+        known_.clear();
+        own_.clear();
+        following_ = true;
+    }
+    ledger::ScopeSums scopes;
+    for (int row = 0; row < rows.rows(); ++row) {
+        Charged& known = known_[rows.number(row, 0)];
+        const Charged own = own_[rows.number(row, 0)];
+        const Charged now{rows.number(row, 1), rows.number(row, 2)};
+        cursor_ = std::max(cursor_, rows.number(row, 3) + 1);
+        ledger::DaySum sum;
+        sum.metrics.cost.value = now.cost - known.cost - own.cost;
+        sum.metrics.premium_milli = now.premium - known.premium - own.premium;
+        known = now;
+        if (sum.metrics == ledger::Metrics()) {
+            continue;
+        }
+        int column = 4;
+        for (std::string* name : names_of(sum)) {
+            *name = rows.text(row, column++);
+        }
+        scopes.add(sum);
+    }
+    own_.clear();
+    return scopes.take();
 }
 
 }  // namespace belay::store

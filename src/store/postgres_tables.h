@@ -40,11 +40,19 @@ class PostgresTables final : public LedgerTables {
     [[nodiscard]] Result<std::vector<Size>> newest(int64_t count) override;
     [[nodiscard]] Result<std::vector<Span>> older_than(int64_t ms, int64_t count) override;
     [[nodiscard]] Result<void> add_sums(const std::vector<Rollup::Sum>& sums) override;
+    [[nodiscard]] Result<std::vector<ledger::ScopeSum>> follow(bool anew) override;
 
   private:
+    struct Charged {
+        int64_t cost = 0;
+        int64_t premium = 0;
+    };
+    using Charges = std::unordered_map<int64_t, Charged>;  // by series
+
     [[nodiscard]] Mono deadline() const;
     [[nodiscard]] Result<PgResult> ask(const std::string& sql,
                                        const std::vector<PgParameter>& parameters);
+    void note_own();
     [[nodiscard]] Result<void> find_series(const std::vector<Rollup::Sum>& sums);
 
     const PostgresUrl& url_;
@@ -55,6 +63,14 @@ class PostgresTables final : public LedgerTables {
     Begun begun_;
     SegmentName segment_;
     int64_t appended_ = 0;  // requests, in this transaction
+
+    // For follow().
+    bool following_ = false;
+    int64_t cursor_ = 0;    // the batch from which on changes are not known
+    Charges known_;         // totals, as they were before cursor_
+    Charges own_;           // added by this process since the last follow()
+    Charges pending_;       // in this transaction
+    SegmentName in_doubt_;  // whose commit may have failed; pending_ is its
 };
 
 }  // namespace belay::store

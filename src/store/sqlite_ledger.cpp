@@ -62,6 +62,7 @@ class Driver final : public LedgerDriver {
         return SqliteView::open(options_.database_path, options_.vfs);
     }
     [[nodiscard]] bool may_be_away() const override { return false; }
+    [[nodiscard]] bool is_shared() const override { return false; }
 
   private:
     const SqliteTables::Options options_;

@@ -259,6 +259,9 @@ void Governance::reset_windows() {
     }
     std::vector<governance::Change> changes;
     for (const auto& reset : ended) {
+        if (!reset.main || !reset.model.empty()) {
+            continue;  // the offset is that of the entity's own budget
+        }
         const auto kind = entity_of(reset.kind);
         const auto entity = kind ? directory_.find(*kind, reset.id) : nullptr;
         if (entity == nullptr ||

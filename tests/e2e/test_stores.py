@@ -167,10 +167,11 @@ def test_three_gateways_write_one_ledger_and_each_sees_all(gateway, pg):
         daily = call(belay, "GET", f"/user/daily/activity?start_date={today}&end_date={today}")
         assert daily.status == 200, daily.body
         sums.append(daily.json["metadata"]["total_api_requests"])
-    assert sums == [303, 303, 303]
         for i in range(3):
             found = call(belay, "GET", f"/spend/logs?request_id=call-{i}-0-0")
             assert found.status == 200 and len(found.json) == 1
+            assert f"call-{i}-0-0" in belay.command("explain", f"call-{i}-0-0").stdout
+    assert sums == [303, 303, 303]
 
 
 def test_a_budget_is_followed_over_gateways_without_redis(gateway, pg):

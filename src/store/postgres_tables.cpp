@@ -124,6 +124,14 @@ Result<LedgerTables::Begun> PostgresTables::begin(SegmentName segment) {
     begun_.next_seq = ledger.integer(0, 0);
     begun_.saved =
         segment.sequence != 0 && segment.sequence <= static_cast<uint64_t>(mark.integer(0, 0));
+    if (begun_.saved && in_doubt_ == segment) {
+        note_own();
+    }
+    segment_ = segment;
+    if (segment.sequence != 0) {
+        pending_.clear();
+        in_doubt_ = {};
+    }
     return begun_;
 }
 
@@ -139,10 +147,14 @@ Result<void> PostgresTables::commit() {
                std::to_string(segment_.sequence) +
                ") ON CONFLICT(journal) DO UPDATE SET sequence=excluded.sequence, saved=now();";
     }
-    in_doubt_ = segment_;
+    if (appended_ != 0) {
+        in_doubt_ = segment_;
+    }
     (void)TRY(connection_->run(sql + "COMMIT", deadline()));
-    note_own();
-    in_doubt_ = {};
+    if (appended_ != 0) {
+        note_own();
+        in_doubt_ = {};
+    }
     return {};
 }
 
@@ -347,6 +359,7 @@ Result<void> PostgresTables::find_series(const std::vector<Rollup::Sum>& sums) {
 Result<std::vector<ledger::ScopeSum>> PostgresTables::follow(bool anew) {
     anew = anew || !following_;
     const int64_t from = anew ? 0 : cursor_;
+    (void)TRY(connection_->run("BEGIN READ ONLY;" + setup_, deadline()));
     const PgResult rows =
         TRY(ask(join_sql({"SELECT id,total_cost,total_premium,changed,", kNameColumns,
                           " FROM belay_series WHERE changed >= $1"}),
@@ -356,6 +369,7 @@ Result<std::vector<ledger::ScopeSum>> PostgresTables::follow(bool anew) {
         own_.clear();
         following_ = true;
     }
+    (void)TRY(connection_->run("COMMIT", deadline()));
     ledger::ScopeSums scopes;
     for (int row = 0; row < rows.rows(); ++row) {
         Charged& known = known_[rows.number(row, 0)];

@@ -82,12 +82,12 @@ class Postgres:
 
     @property
     def url(self):
-        return f"postgresql://belay@/postgres?host={urllib.parse.quote(str(self.folder), safe='')}&schema=belay"
+        return f"postgresql://belay@/postgres?host={urllib.parse.quote(str(self.folder), safe='')}&schema=gateways"
 
     def ask(self, sql):
         """Rows of texts."""
         out = self.run("psql", "-h", self.folder, "-U", "belay", "-d", "postgres", "-AtX", "-c",
-                       f"SET search_path TO belay; {sql}")
+                       f"SET search_path TO gateways; {sql}")
         return [line.split("|") for line in out.splitlines()[1:]]
 
     def number(self, sql):

@@ -82,8 +82,9 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
     out->seal_ = TRY(open_seal(config, master_key));
     out->configure(config, master_key);
     TRY(out->read_all());
-    out->directory_.set_key_secret(
-        TRY(load_key_secret(*out->store_, out->directory_, *out->seal_, out->needs_.data_dir)));
+    if (auto known = out->learn_key_secret(); !known.ok() && out->directory_.is_current()) {
+        return std::move(known).error();
+    }
     TRY(out->read_spend());
     out->keep_accounts();
     Governance* self = out.get();
@@ -224,9 +225,19 @@ void Governance::keep_true() {
     }
 }
 
+// Without it no key is found: the directory is current only with it.
+Result<void> Governance::learn_key_secret() {
+    if (!secret_known_) {
+        directory_.set_key_secret(
+            TRY(load_key_secret(*store_, directory_, *seal_, needs_.data_dir)));
+        secret_known_ = true;
+    }
+    return {};
+}
+
 // While the store is away, what is known holds.
 void Governance::catch_up() {
-    const bool current = management_->refresh().ok();
+    const bool current = management_->refresh().ok() && learn_key_secret().ok();
     if (current && !directory_.is_current()) {
         log::write(log::Level::info, "store.back", "the database is back: keys are up to date");
     }

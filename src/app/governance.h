@@ -81,6 +81,7 @@ class Governance final : public gateway::Management {
     [[nodiscard]] Result<void> begin_with_copy(const Error& why);
     [[nodiscard]] Result<void> read_spend();
     void know_windows();
+    [[nodiscard]] Result<void> learn_key_secret();
     void catch_up();  // with the store, and with what others have spent
     [[nodiscard]] json::Value open_params(const std::string& model_id,
                                           const json::Value& params) const;
@@ -96,6 +97,7 @@ class Governance final : public gateway::Management {
     std::unique_ptr<LocalCopy> copy_;  // of a store that may be away; may be null
     std::vector<governance::Spent> copied_spent_;
     bool spend_known_ = false;                           // from the ledger
+    bool secret_known_ = false;                          // under which keys are hashed
     std::vector<governance::Governor::Reset> unstored_;  // windows that began while it was away
     governance::Directory directory_;
     governance::Governor governor_;

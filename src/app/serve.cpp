@@ -426,6 +426,8 @@ std::string Service::connect_url() const {
 }
 
 void Service::publish() {
+    // One at a time: a snapshot that was begun earlier must not come after a newer one.
+    const std::lock_guard one_at_a_time(publish_mutex_);
     auto snapshot = std::make_shared<gateway::Snapshot>();
     std::shared_ptr<const Config> config;
     accounts::CataloguePtr catalogue;

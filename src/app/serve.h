@@ -71,6 +71,7 @@ class Service {
     bool example_key_ = false;
     Secret master_key_;
 
+    std::mutex publish_mutex_;  // taken before mutex_
     std::mutex mutex_;  // config_, catalogue_, stamps_: changed by reloads and by the account
     std::shared_ptr<const Config> config_;
     accounts::CataloguePtr catalogue_;  // what all accounts list together

@@ -107,6 +107,7 @@ Ceiling make_ceiling(const Snapshot& snapshot, const accounts::Catalogue* catalo
                            catalogue, snapshot.assumed_price ? &*snapshot.assumed_price : nullptr);
             any = true;
         }
+        ceiling.asked_unknown |= ceiling.unknown && &name == &names.front();
     }
     ceiling.free &= any;
     return ceiling;

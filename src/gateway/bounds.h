@@ -22,8 +22,9 @@ struct Ceiling {
     // longest answer; 0 = nothing was seen.
     double stretch = 0;
     double longest = 0;
-    bool unknown = false;  // some deployment has no price
-    bool free = false;     // every price is known to be 0
+    bool unknown = false;        // some deployment has no price
+    bool asked_unknown = false;  // one of the asked group
+    bool free = false;           // every price is known to be 0
 };
 
 class Bounds {

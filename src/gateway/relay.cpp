@@ -288,11 +288,7 @@ std::unique_ptr<Error> Call::take_request(const std::string& path_model) {
     record_.asked = trace_.asked = asked_->facts.model;
     record_.stream = stream_ = asked_->facts.stream;
     include_usage_ = asked_->facts.include_usage || snapshot_->always_include_stream_usage;
-    routing::Query query = make_query();
-    if (!may_use_any_seat()) {
-        choose_seat(query);
-    }
-    auto plan = routing::plan(snapshot_->table, std::move(query));
+    auto plan = routing::plan(snapshot_->table, make_query());
     if (!plan) {
         return std::make_unique<Error>(std::move(plan).error());
     }
@@ -383,7 +379,7 @@ void Call::read_request() {
     }
 }
 
-routing::Query Call::make_query() const {
+routing::Query Call::make_query() {
     const auto& facts = asked_->facts;
     const auto& controls = facts.controls;
     routing::Query query;
@@ -421,6 +417,9 @@ routing::Query Call::make_query() const {
         query.mock_first_failure = Cause::rate_limited;
     } else if (controls.mock_testing_fallbacks) {
         query.mock_first_failure = Cause::server_error;
+    }
+    if (!may_use_any_seat()) {
+        choose_seat(query);
     }
     return query;
 }

@@ -56,7 +56,7 @@ class Call {
     };
 
     void read_request();
-    [[nodiscard]] routing::Query make_query() const;
+    [[nodiscard]] routing::Query make_query();
     // Which Copilot account serves (relay_seat.cpp).
     [[nodiscard]] bool may_use_any_seat() const {
         return caller_->account.empty() && !caller_->has_floor() &&
@@ -69,7 +69,7 @@ class Call {
     // Access and limits (relay_limits.cpp).
     [[nodiscard]] std::unique_ptr<Error> check_access();
     [[nodiscard]] std::unique_ptr<Error> reserve(bool& later);
-    [[gnu::noinline]] void leave_out_unpriced();
+    [[gnu::noinline]] void leave_out_unpriced(bool asked_fits);
     [[gnu::noinline]] net::Task<std::unique_ptr<Error>> wait_for_room();
     void name_caller();
     // The master key is bound by nothing but the budget of the whole gateway.

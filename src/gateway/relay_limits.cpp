@@ -79,7 +79,7 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
     const accounts::CataloguePtr catalogue = account_ != nullptr ? account_->catalogue() : nullptr;
     const Ceiling& ceiling = worker_.bounds.of(snapshot_, catalogue, facts.model);
     if (ceiling.unknown && caller_->has_budget && snapshot_->refuse_unpriced) {
-        leave_out_unpriced();
+        leave_out_unpriced(!ceiling.asked_unknown);
     }
     const std::string_view customer_id =
         record_.end_user.empty() ? std::string_view(facts.user) : record_.end_user;
@@ -135,18 +135,20 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
 }
 
 // A budget means nothing where nobody knows what a call costs.
-void Call::leave_out_unpriced() {
-    routing::exclude(*asked_->plan,
-                     [catalogue = account_ != nullptr ? account_->catalogue() : nullptr](
-                         const routing::Deployment& deployment, std::string_view model) {
-                         return is_priced(deployment, std::string(model), catalogue.get())
-                                    ? std::string()
-                                    : std::string(
-                                          "its price is not known and this key has a budget (set "
-                                          "input_cost_per_token and output_cost_per_token in its "
-                                          "model_info, 0 for free, or general_settings."
-                                          "unknown_price)");
-                     });
+void Call::leave_out_unpriced(bool asked_fits) {
+    routing::exclude(
+        *asked_->plan,
+        [catalogue = account_ != nullptr ? account_->catalogue() : nullptr](
+            const routing::Deployment& deployment, std::string_view model) {
+            return is_priced(deployment, std::string(model), catalogue.get())
+                       ? std::string()
+                       : std::string(
+                             "its price is not known and this key has a budget (set "
+                             "input_cost_per_token and output_cost_per_token in its "
+                             "model_info, 0 for free, or general_settings."
+                             "unknown_price)");
+        },
+        asked_fits);
 }
 
 net::Task<std::unique_ptr<Error>> Call::wait_for_room() {

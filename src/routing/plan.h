@@ -119,9 +119,11 @@ using PlanPtr = std::unique_ptr<Plan, PlanDeleter>;
 // "model": "/chat/completions: Invalid model name passed in model=X. Call `/v1/models` ...").
 [[nodiscard]] Result<PlanPtr> plan(std::shared_ptr<const Table> table, Query query);
 
-// Before the first next(): `unfit` (see Restrictions) holds from here on.
+// Before the first next(): `unfit` (see Restrictions) holds from here on. `asked_fits`: it has
+// nothing against the asked group.
 void exclude(Plan& plan,
-             std::function<std::string(const Deployment&, std::string_view upstream_model)> unfit);
+             std::function<std::string(const Deployment&, std::string_view upstream_model)> unfit,
+             bool asked_fits);
 
 enum class Action : uint8_t { attempt, stop };
 

@@ -314,13 +314,17 @@ void lay_out(Plan& plan) {
 }
 
 void exclude(Plan& plan,
-             std::function<std::string(const Deployment&, std::string_view upstream_model)> unfit) {
+             std::function<std::string(const Deployment&, std::string_view upstream_model)> unfit,
+             bool asked_fits) {
     auto restrictions = std::make_shared<Restrictions>();
     if (plan.query.restrictions != nullptr) {
         *restrictions = *plan.query.restrictions;
     }
     restrictions->unfit = std::move(unfit);
     plan.query.restrictions = restrictions;
+    if (asked_fits) {
+        return;
+    }
     if (plan.usual != nullptr) {
         lay_out(plan);
         return;

@@ -50,6 +50,65 @@ TEST_CASE("the asked model is tried first, and a success ends the plan") {
     CHECK(walk.step().action == Action::stop);
 }
 
+// --- what a caller may not use ------------------------------------------------------------------
+
+TEST_CASE(
+    "with Copilot closed to a caller the chain's other models serve, else the reason is told") {
+    auto rules = std::make_shared<Restrictions>();
+    Error why = gateway_error(Kind::budget_exhausted, "the last credits are kept");
+    why.code = "copilot_floor_reached";
+    rules->closed_seat = std::make_shared<const Error>(why);
+    Query query = Walk::query_for("opus");
+    query.restrictions = rules;
+    TableMaker maker = TableMaker::chained({"opus", "gemini", "local"});
+    maker.table->deployments[2] = [&] {
+        auto local = std::make_shared<Deployment>(*maker.table->deployments[2]);
+        local->provider = "openai";
+        return local;
+    }();
+    Walk walk(maker, query);
+    CHECK(walk.step().group == "local");
+    CHECK(verdict(walk, "opus") == "the last credits are kept");
+    CHECK(verdict(walk, "gemini") == "the last credits are kept");
+
+    Walk none(TableMaker::chained({"opus", "gemini"}), query);
+    const Step stop = none.step();
+    REQUIRE(stop.action == Action::stop);
+    CHECK(stop.error.kind == Kind::budget_exhausted);
+    CHECK(stop.error.code == "copilot_floor_reached");
+    CHECK(none.health.rows(kMono).empty());
+}
+
+TEST_CASE("a person's quota is told against their seat, and their next request knows it") {
+    Health shared;
+    Query query = Walk::query_for("opus");
+    auto rules = std::make_shared<Restrictions>();
+    rules->seat = "acct-a";
+    query.restrictions = rules;
+    const TableMaker maker = TableMaker::chained({"opus", "mini"});
+    Walk first(maker, query, &shared);
+    CHECK(first.step().group == "opus");
+    CHECK(first.after(Cause::quota_month, 402).group == "mini");
+    Walk again(maker, query, &shared);
+    CHECK(again.step().group == "mini");
+    Walk other(maker, "opus", &shared);
+    CHECK(other.step().group == "opus");
+}
+
+TEST_CASE("what is excluded after planning is passed over, in the asked group and behind it") {
+    const auto no_opus = [](const Deployment& deployment, std::string_view) {
+        return deployment.group == "opus" ? std::string("no price") : std::string();
+    };
+    Walk asked(TableMaker::chained({"opus", "gemini"}), "opus");
+    exclude(*asked.p, no_opus, false);
+    CHECK(asked.step().group == "gemini");
+    CHECK(verdict(asked, "opus") == "no price");
+    Walk behind(TableMaker::chained({"gemini", "opus", "mini"}), "gemini");
+    exclude(*behind.p, no_opus, true);
+    CHECK(behind.step().group == "gemini");
+    CHECK(behind.after(Cause::quota_month, 402).group == "mini");
+}
+
 TEST_CASE("an unknown model is refused in LiteLLM's words, naming the route") {
     const TableMaker maker = TableMaker::chained({"opus"});
     for (const auto& [mode, path] : {std::pair{Mode::chat, "/chat/completions"},

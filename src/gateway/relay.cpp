@@ -1183,15 +1183,12 @@ void Call::settle(const Try& t) {
         if (!t.step.deployment->price && !live) {
             shipped = ledger::find_price(t.step.deployment->provider, t.step.upstream_model,
                                          t.step.deployment->base_model);
+            shipped = shipped ? shipped : snapshot_->assumed_price;
         }
     }
-    const chat::PriceCard* configured =
-        t.step.deployment->price ? &*t.step.deployment->price : nullptr;
-    if (configured == nullptr && !live && !shipped && snapshot_->assumed_price) {
-        configured = &*snapshot_->assumed_price;
-    }
-    const auto cost = ledger::cost_of(record_.usage, configured, live ? &*live : nullptr,
-                                      shipped ? &*shipped : nullptr);
+    const auto cost = ledger::cost_of(
+        record_.usage, t.step.deployment->price ? &*t.step.deployment->price : nullptr,
+        live ? &*live : nullptr, shipped ? &*shipped : nullptr);
     record_.cost = cost.amount;
     record_.cost_source = cost.source;
     if (t.credential == nullptr) {

@@ -1,4 +1,6 @@
 // The part of a call that asks whether its caller may make it: which models, how much, how fast.
+#include <algorithm>
+
 #include "gateway/auth.h"
 #include "gateway/lines.h"
 #include "gateway/relay.h"
@@ -27,6 +29,15 @@ std::string_view denied_type(governance::ScopeKind whose) {
 
 std::string_view limit_type_header(std::string_view limit_type) {
     return limit_type == "max_parallel_requests" ? "concurrent_requests" : limit_type;
+}
+
+std::string limit_scope(const governance::Refusal& refusal) {
+    std::string_view name = governance::scope_kind_name(refusal.scope);
+    if (refusal.model.empty()) {
+        return std::string(name);
+    }
+    name = refusal.scope == governance::ScopeKind::key ? "key" : name;
+    return "model_per_" + std::string(name);
 }
 
 void line(std::string& out, std::string_view name, std::string_view value) {
@@ -221,6 +232,13 @@ void Call::add_refusal_lines(std::string& lines) const {
     if (limit_hit_->resets_at_ms > 0) {
         line(lines, "reset_at", std::to_string((limit_hit_->resets_at_ms + 999) / 1000));
     }
+    // Which scope it was: LiteLLM's x-ratelimit-<scope>-... names.
+    const std::string scope = limit_scope(*limit_hit_);
+    const std::string what =
+        "-" + (limit_hit_->limit_type.empty() ? "requests" : limit_hit_->limit_type);
+    line(lines, "x-ratelimit-" + scope + "-limit" + what, std::to_string(limit_hit_->limit));
+    line(lines, "x-ratelimit-" + scope + "-remaining" + what,
+         std::to_string(std::max<int64_t>(limit_hit_->remaining, 0)));
 }
 
 }  // namespace belay::gateway

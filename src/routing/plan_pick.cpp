@@ -62,16 +62,23 @@ void filter_tags(const Plan& plan, Hop& hop) {
     }
 }
 
-// Why a deployment cannot serve this request; "" = it can, or nobody knows.
-std::string mismatch(const Plan& plan, int depth, const Deployment& deployment,
-                     std::string_view upstream_model) {
-    const Query& query = plan.query;
-    const Capabilities& can = deployment.capabilities;
-    const Restrictions* restrictions = query.restrictions.get();
-    if (restrictions != nullptr && restrictions->closed_seat != nullptr &&
-        needs_account(deployment)) {
+// Why the caller may not use it. Apart from mismatch(): most callers have no restrictions.
+std::string forbidden(const Plan& plan, const Deployment& deployment,
+                      std::string_view upstream_model) {
+    const Restrictions* restrictions = plan.query.restrictions.get();
+    if (restrictions == nullptr) {
+        return {};
+    }
+    if (restrictions->closed_seat != nullptr && needs_account(deployment)) {
         return restrictions->closed_seat->message;
     }
+    return restrictions->unfit ? restrictions->unfit(deployment, upstream_model) : std::string();
+}
+
+// Why a deployment cannot serve this request; "" = it can, or nobody knows.
+std::string mismatch(const Plan& plan, int depth, const Deployment& deployment) {
+    const Query& query = plan.query;
+    const Capabilities& can = deployment.capabilities;
     if (query.needs_tools && can.tools == false) {
         return "no tools";
     }
@@ -82,9 +89,7 @@ std::string mismatch(const Plan& plan, int depth, const Deployment& deployment,
     if (depth > 0 && query.mode != Mode::embedding && deployment.mode == Mode::embedding) {
         return "embeddings only";
     }
-    return restrictions != nullptr && restrictions->unfit
-               ? restrictions->unfit(deployment, upstream_model)
-               : std::string();
+    return {};
 }
 
 std::string too_small(const Plan& plan, const Deployment& deployment) {
@@ -287,7 +292,9 @@ int retry_limit(const Plan& plan, const Hop& hop) {
 bool is_usual(const Plan& plan, const Resolved& asked) {
     return asked.match.deployments.size() == 1 && !plan.query.mock_first_failure &&
            !plan.table->settings.enable_tag_filtering &&
-           mismatch(plan, 0, *asked.match.deployments[0], asked.models[0]).empty();
+           mismatch(plan, 0, *asked.match.deployments[0]).empty() &&
+           (plan.query.restrictions == nullptr ||
+            forbidden(plan, *asked.match.deployments[0], asked.models[0]).empty());
 }
 
 bool is_free(const Plan& plan, const Health& health, Mono now) {
@@ -365,7 +372,10 @@ bool enter(Plan& plan, const FallbackTarget& target) {
         Candidate& candidate = hop.candidates.emplace_back();
         candidate.deployment = deployment;
         candidate.upstream_model = upstream_model(*deployment, hop.match);
-        candidate.excluded = mismatch(plan, hop.depth, *deployment, candidate.upstream_model);
+        candidate.excluded = mismatch(plan, hop.depth, *deployment);
+        if (candidate.excluded.empty()) {
+            candidate.excluded = forbidden(plan, *deployment, candidate.upstream_model);
+        }
     }
     filter_tags(plan, hop);
     for (Candidate& candidate : hop.candidates) {
@@ -408,7 +418,8 @@ bool any_ready_ahead(const Plan& plan, const Health& health, Mono now) {
             Candidate candidate;
             candidate.deployment = deployment;
             candidate.upstream_model = upstream_model(*deployment, *match);
-            if (mismatch(plan, 1, *deployment, candidate.upstream_model).empty() &&
+            if (mismatch(plan, 1, *deployment).empty() &&
+                forbidden(plan, *deployment, candidate.upstream_model).empty() &&
                 too_small(plan, *deployment).empty() && !dead_as(plan, candidate) &&
                 !health.look(*deployment, now, candidate.upstream_model, seat_of(plan, *deployment))
                      .cooling) {

@@ -68,6 +68,8 @@ def test_a_minute_holds_its_requests(belay):
     refused = next(r for r in replies if r.status == 429)
     assert 1 <= int(refused.headers["retry-after"]) <= 61
     assert refused.headers["rate_limit_type"] == "requests"
+    assert refused.headers["x-ratelimit-api_key-limit-requests"] == "60"
+    assert refused.headers["x-ratelimit-api_key-remaining-requests"] == "0"
     assert ". Limit type: requests. Current limit: 60, Remaining: " in refused.json["error"]["message"]
 
 

@@ -15,6 +15,12 @@ find_path(BELAY_LIBPQ_HEADERS libpq-fe.h PATH_SUFFIXES postgresql REQUIRED)
 add_library(belay_libpq INTERFACE)
 target_include_directories(belay_libpq SYSTEM INTERFACE ${BELAY_LIBPQ_HEADERS})
 target_link_libraries(belay_libpq INTERFACE ${CMAKE_DL_LIBS})
+# hiredis: its reader and formatter alone, the rest is not linked.
+find_path(BELAY_HIREDIS_HEADERS hiredis/hiredis.h REQUIRED)
+find_library(BELAY_HIREDIS_LIBRARY hiredis REQUIRED)
+add_library(belay_hiredis INTERFACE)
+target_include_directories(belay_hiredis SYSTEM INTERFACE ${BELAY_HIREDIS_HEADERS})
+target_link_libraries(belay_hiredis INTERFACE ${BELAY_HIREDIS_LIBRARY})
 
 find_program(BELAY_MOLD mold)
 find_program(BELAY_CCACHE ccache)

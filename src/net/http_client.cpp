@@ -1,15 +1,14 @@
 #include "net/http_client.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
+
+#include "net/dial.h"
 
 namespace belay::net {
 namespace {
@@ -232,72 +231,13 @@ void HttpClient::give_back(Pool& pool, std::unique_ptr<Conn> conn) {
 
 // --- connecting
 
-Task<Result<std::unique_ptr<Conn>>> HttpClient::connect_tcp(const std::string& host, uint16_t port,
-                                                            Mono deadline, bool& cancelled) {
-    const auto& options = context_->options();
-    auto resolved = co_await context_->resolver().resolve(
-        loop_, host, port, std::min(deadline, loop_.now() + options.resolve));
-    if (!resolved) {
-        co_return std::move(resolved).error();
-    }
-    auto& addresses = *resolved;
-    const Mono until = std::min(deadline, loop_.now() + options.connect);
-    std::string reason = "timed out";
-    for (size_t i = 0; i < addresses.size(); ++i) {
-        const Address& address = addresses[i];
-        // A dead IPv6 path must not cost the user seconds: it gets a quarter of one while another
-        // family is still to be tried (RFC 8305's idea, one at a time).
-        bool other_family = false;
-        for (size_t j = i + 1; j < addresses.size(); ++j) {
-            other_family = other_family || addresses[j].v6() != address.v6();
-        }
-        const Mono limit = other_family ? std::min(until, loop_.now() + milliseconds(250)) : until;
-        const int fd =
-            socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0) {
-            reason = std::strerror(errno);
-            continue;
-        }
-        const int on = 1;
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        const int started =
-            ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
-        if (started != 0 && errno != EINPROGRESS) {
-            reason = std::strerror(errno);
-            ::close(fd);
-            continue;
-        }
-        auto conn = std::make_unique<Conn>(loop_, fd);
-        if (started != 0) {
-            if (co_await conn->connected(limit) != Wake::ready) {
-                if (cancelled) {
-                    co_return upstream_error(Kind::cancelled, "cancelled");
-                }
-                continue;
-            }
-            int failure = 0;
-            socklen_t size = sizeof failure;
-            getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size);
-            if (failure != 0) {
-                reason = std::strerror(failure);
-                continue;
-            }
-        }
-        if (cancelled) {
-            co_return upstream_error(Kind::cancelled, "cancelled");
-        }
-        co_return conn;
-    }
-    co_return upstream_error(Kind::upstream_unavailable, "Connection error. Could not connect to " +
-                                                             host + ":" + std::to_string(port) +
-                                                             ": " + reason);
-}
-
 Task<Result<std::unique_ptr<Conn>>> HttpClient::connect(const Url& url, Pool& pool, Mono deadline,
                                                         bool& cancelled) {
     const Url* proxy = context_->proxy_for(url);
     const Url& next = proxy != nullptr ? *proxy : url;
-    auto tcp = co_await connect_tcp(next.host, next.port, deadline, cancelled);
+    const DialLimits limits{context_->options().resolve, context_->options().connect};
+    auto tcp = co_await dial(loop_, context_->resolver(), next.host, next.port, limits, deadline,
+                             &cancelled);
     if (!tcp) {
         co_return std::move(tcp).error();
     }

@@ -75,8 +75,6 @@ class HttpClient {
     void give_back(Pool& pool, std::unique_ptr<Conn> conn);
     Task<Result<std::unique_ptr<Conn>>> connect(const Url& url, Pool& pool, Mono deadline,
                                                 bool& cancelled);
-    Task<Result<std::unique_ptr<Conn>>> connect_tcp(const std::string& host, uint16_t port,
-                                                    Mono deadline, bool& cancelled);
 
     Loop& loop_;
     std::shared_ptr<ClientContext> context_;

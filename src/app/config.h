@@ -16,10 +16,12 @@
 #include <vector>
 
 #include "app/config_diagnostic.h"
+#include "base/clock.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "gateway/snapshot.h"
 #include "observe/settings.h"
+#include "redis/address.h"
 #include "routing/table.h"
 
 namespace belay::app {
@@ -79,6 +81,13 @@ struct Retention {
     bool operator==(const Retention&) const = default;
 };
 
+// The Redis that the instances share; none: this one stands alone.
+struct RedisSettings {
+    std::optional<redis::Address> address;
+    std::string name_space = "belay";  // before each of its keys
+    milliseconds deadline{50};         // of one command
+};
+
 // One value as the file set it, for describe_changes(). Secrets are kept as a digest only.
 struct Effective {
     std::string shown;   // compact JSON; "" for secrets
@@ -97,6 +106,7 @@ struct Config {
     LitellmSettings litellm;
     observe::Settings observe;
     Retention retention;
+    RedisSettings redis;
     // To be exported to the process before anything else reads it; already seen by os.environ/.
     std::vector<std::pair<std::string, std::string>> environment_variables;
     std::vector<Diagnostic> diagnostics;                  // by file and line

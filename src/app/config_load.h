@@ -63,6 +63,7 @@ void read_models(Load& load);
 void read_settings(Load& load);
 // Metrics, callbacks, alerts, payloads, retention.
 void read_observe(Load& load, const yaml::Node& general, const yaml::Node& litellm);
+void read_redis(Load& load);
 void check_names(Load& load);
 
 // The section's mapping, or an empty one.

@@ -262,6 +262,7 @@ void read_settings(Load& load) {
     read_general(load, general, litellm);
     read_observe(load, general, litellm);
     read_server(load, section_of(load, "server_settings"));
+    read_redis(load);
 }
 
 }  // namespace belay::app

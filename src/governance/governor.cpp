@@ -1,11 +1,9 @@
 #include "governance/governor.h"
 
 #include <algorithm>
-#include <mutex>
 
 #include "governance/duration.h"
-#include "governance/judge.h"
-#include "governance/meter_table.h"
+#include "governance/governor_impl.h"
 
 namespace belay::governance {
 namespace {
@@ -14,57 +12,7 @@ constexpr size_t kMostStatesKept = 256;  // by each thread
 constexpr size_t kKeptStep = 4096;
 constexpr int64_t kWindowMs = 60'000;
 
-int64_t second_of(Mono now) {
-    return std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
-}
-
-// What a reservation holds of one window of one meter.
-struct Hold {
-    Meter* meter = nullptr;
-    int64_t tokens = 0;  // that it holds: at most the whole limit
-    int64_t second = 0;  // where they are counted
-    uint32_t epoch = 0;
-    uint8_t window = Meter::kMain;
-    bool counts = false;  // the meter's first hold: requests, tokens and slots are counted by it
-    bool rated = false;
-};
-
 }  // namespace
-
-struct Reservation::State {
-    Governor::Impl* owner = nullptr;
-    bool open = false;
-    int64_t bound = 0;
-    int64_t tokens = 0;
-    int64_t premium = 0;
-    int64_t second = 0;
-    NanoCredits key_spend;
-    RateState rates;
-    std::vector<Unit> units;
-    std::vector<Hold> holds;
-};
-
-struct Governor::Impl {
-    using State = Reservation::State;
-
-    mutable std::mutex mutex;  // all of it
-    MeterTable meters;
-
-    void gather(const Ask& ask, State& state);
-    void gather_scope(const Ask& ask, const Scope& scope, State& state);
-    static void take(State& state);
-    static void take_unit(const Unit& unit, State& state);
-    static void tell_rates(const Unit& unit, RateState& rates, bool& told);
-    static void give_back(State& state, NanoCredits cost, int64_t tokens, int64_t premium);
-
-    // The thread's states, to be used again with the memory of their lists.
-    static std::vector<std::unique_ptr<State>>& kept_states() {
-        thread_local std::vector<std::unique_ptr<State>> states;
-        return states;
-    }
-    static std::unique_ptr<State> new_state();
-    static void keep_state(std::unique_ptr<State> state);
-};
 
 // --- Taking and giving back ---
 
@@ -204,10 +152,23 @@ void Governor::Impl::give_back(State& state, NanoCredits cost, int64_t tokens, i
         --meter.holds;
         if (hold.rated && meter.rate != nullptr && tokens != hold.tokens) {
             meter.rate->correct_tokens(hold.second, tokens - hold.tokens);
+            if (state.told && meter.told != nullptr) {
+                meter.told->correct_tokens(hold.second, tokens - hold.tokens);
+            }
         }
     }
     state.holds.clear();
     state.open = false;
+}
+
+void Governor::Impl::undo(State& state) {
+    tell(state, -1);
+    for (const Hold& hold : state.holds) {
+        if (hold.counts && hold.rated && hold.meter->rate != nullptr) {
+            hold.meter->rate->correct(hold.second, -1, 0);  // its tokens go with the rest
+        }
+    }
+    give_back(state, {}, 0, 0);
 }
 
 std::unique_ptr<Reservation::State> Governor::Impl::new_state() {
@@ -253,6 +214,13 @@ void Reservation::settle(NanoCredits cost, int64_t tokens, int64_t premium_milli
                               std::max<int64_t>(premium_milli, 0));
 }
 
+void Reservation::undo() {
+    if (state_ != nullptr && state_->open) {
+        const std::lock_guard lock(state_->owner->mutex);
+        Governor::Impl::undo(*state_);
+    }
+}
+
 NanoCredits Reservation::held() const {
     return {state_ != nullptr && state_->open ? state_->bound : 0};
 }
@@ -287,6 +255,7 @@ Result<Reservation> Governor::reserve(const Ask& ask, Refusal* refusal) {
         state->second = second_of(ask.now);
         state->key_spend = {};
         state->rates = {};
+        state->told = false;
         const std::lock_guard lock(impl_->mutex);
         impl_->gather(ask, *state);
         for (const Unit& unit : state->units) {
@@ -339,8 +308,13 @@ void Governor::set_spent(const std::vector<Spent>& spent) {
             const std::vector<BudgetWindow> budgets = {{}, {.most = {}, .duration = one.duration}};
             money = &meter.money(meter.window_of(budgets, 1));
         }
+        // A new key begins with nothing, as everywhere: there is nothing to tell.
+        const bool changes = money->beyond != nullptr || money->spent != one.amount.value;
         money->spent = one.amount.value;
         money->premium_spent = one.premium_milli;
+        if (impl_->shares && changes) {
+            impl_->set_everywhere(meter, *money);
+        }
     }
 }
 

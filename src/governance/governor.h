@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "governance/caller.h"
+#include "governance/shared.h"
 
 namespace belay::governance {
 
@@ -37,7 +38,9 @@ struct Ask {
     int64_t tokens = 0;
     int64_t premium_milli = 0;
     bool free_model = false;  // both prices are explicitly 0: budgets do not apply
-    int64_t now_ms = 0;       // unix
+    // As many instances go on without their shared store: each has its part of every limit.
+    int64_t parts = 1;
+    int64_t now_ms = 0;  // unix
     Mono now{};
 };
 
@@ -76,6 +79,8 @@ class Reservation {
     ~Reservation();  // gives back what was not settled
     // Once; a second call does nothing.
     void settle(NanoCredits cost, int64_t tokens, int64_t premium_milli);
+    // As if it had never been taken: its request does not count either.
+    void undo();
     // The money still held, for a meter that cuts a stream.
     [[nodiscard]] NanoCredits held() const;
     [[nodiscard]] const RateState& rates() const;
@@ -150,6 +155,33 @@ class Governor {
     void set_zone(std::string_view iana);
     // How many scopes are counted, for metrics.
     [[nodiscard]] size_t size() const;
+
+    // --- With other instances (shared.h) ---
+
+    // What an open reservation asks of the shared counters; empty when nothing limits it. Counts it
+    // as told to them until untell().
+    [[nodiscard]] std::vector<SharedRow> shared_rows(const Ask& ask, Reservation& reservation,
+                                                     SharedTerm term);
+    // Takes over what the store said of the rows; `reservation` (may be null) gets the rates left.
+    void adopt(const std::vector<SharedRow>& rows, const SharedAnswer& answer, SharedTerm term,
+               Mono now, Reservation* reservation = nullptr);
+    // The store was away: this request is for a later term to tell.
+    void untell(Reservation& reservation);
+    // Money settled here: not yet in the store, and there now.
+    void owe(const std::vector<SharedRow>& rows, const SharedUse& use);
+    void paid(const std::vector<SharedRow>& rows, const SharedUse& use);
+    // What is known of the rows' money now, for a store that has lost it; and of their requests and
+    // tokens, before they are taken in another store.
+    void seed_money_of(std::vector<SharedRow>& rows, SharedTerm term);
+    void seed(std::vector<SharedRow>& rows, SharedTerm term);
+    // From now on, what set_spent() sets is also kept for take_set().
+    void share();
+    [[nodiscard]] std::vector<SharedSpend> take_set();
+    void set_done(const SharedRow& row, int64_t generation);  // the store has it
+    void set_again(SharedSpend one);                          // it has not: take_set() once more
+    // Why the store refused, in the local words.
+    [[nodiscard]] static Error describe_shared(const Ask& ask, const SharedRow& row,
+                                               const SharedAnswer& answer, Refusal* refusal);
 
   private:
     friend class Reservation;

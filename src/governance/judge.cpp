@@ -11,10 +11,34 @@ int64_t millis_of(Mono now) {
     return std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
 }
 
+int64_t reserved_by_others(const Ask& ask, const Money& money) {
+    return money.beyond != nullptr && ask.now < money.beyond->fresh_until ? money.beyond->reserved
+                                                                          : 0;
+}
+
+// While the shared store is away: what was left when it was last heard is divided.
+int64_t part_of(const Ask& ask, Money& money, int64_t most) {
+    if (ask.parts <= 1) {
+        return most;
+    }
+    if (money.beyond == nullptr) {
+        money.beyond = std::make_unique<Beyond>();
+        money.beyond->heard = money.spent;
+    }
+    const int64_t heard = money.beyond->heard;
+    return most <= heard ? most : heard + (most - heard) / ask.parts;
+}
+
+std::optional<int64_t> part_of(const Ask& ask, std::optional<int64_t> limit) {
+    return ask.parts <= 1 || !limit || *limit <= 0 ? limit
+                                                   : std::max<int64_t>(*limit / ask.parts, 1);
+}
+
 void judge_window(const Ask& ask, const Unit& unit, const BudgetWindow& budget, Money& money,
                   Verdict& verdict) {
-    const int64_t most = budget.most_at(ask.now_ms).value;
-    const int64_t used = plus(money.spent, money.reserved);
+    const int64_t most = part_of(ask, money, budget.most_at(ask.now_ms).value);
+    const int64_t reserved = plus(money.reserved, reserved_by_others(ask, money));
+    const int64_t used = plus(money.spent, reserved);
     const int64_t bound = ask.bound.value;
     verdict.money_left = std::min(verdict.money_left, std::max<int64_t>(plus(most, -used), 0));
     const bool fits = bound > 0 || budget.refuse_at_equal
@@ -23,7 +47,7 @@ void judge_window(const Ask& ask, const Unit& unit, const BudgetWindow& budget, 
     if (fits) {
         return;
     }
-    const bool later = money.reserved > 0 && money.spent < most;
+    const bool later = reserved > 0 && money.spent < most;
     // The one that no waiting cures is the one to name.
     if (!verdict.obstacle.found() || (verdict.later && !later)) {
         const bool several = unit.model == nullptr && unit.scope->limits.budgets.size() > 1 &&
@@ -33,7 +57,7 @@ void judge_window(const Ask& ask, const Unit& unit, const BudgetWindow& budget, 
                             .window = several ? &budget : nullptr,
                             .limit_type = "budget",
                             .spent = money.spent,
-                            .reserved = money.reserved,
+                            .reserved = reserved,
                             .most = most,
                             .remaining = std::max<int64_t>(plus(most, -used), 0),
                             .resets_at_ms = money.reset_at_ms};
@@ -69,11 +93,13 @@ void judge_money(const Ask& ask, const Unit& unit, MeterTable& meters, Verdict& 
     if (!limits.premium_milli || ask.premium_milli <= 0) {
         return;
     }
-    const int64_t used = plus(main.premium_spent, main.premium_reserved);
+    const bool known = main.beyond != nullptr && ask.now < main.beyond->fresh_until;
+    const int64_t reserved = plus(main.premium_reserved, known ? main.beyond->premium_reserved : 0);
+    const int64_t used = plus(main.premium_spent, reserved);
     if (plus(used, ask.premium_milli) <= *limits.premium_milli) {
         return;
     }
-    const bool later = main.premium_reserved > 0 && main.premium_spent < *limits.premium_milli;
+    const bool later = reserved > 0 && main.premium_spent < *limits.premium_milli;
     verdict.money_left = 0;  // a shorter answer takes no fewer premium requests
     if (!verdict.obstacle.found() || (verdict.later && !later)) {
         verdict.obstacle = {.scope = unit.scope,
@@ -87,8 +113,8 @@ void judge_money(const Ask& ask, const Unit& unit, MeterTable& meters, Verdict& 
 }
 
 void judge_rates(const Ask& ask, const Unit& unit, int64_t second, Obstacle& obstacle) {
-    const auto rpm = unit.model != nullptr ? unit.model->rpm : unit.scope->limits.rpm;
-    const auto tpm = unit.model != nullptr ? unit.model->tpm : unit.scope->limits.tpm;
+    const auto rpm = part_of(ask, unit.model != nullptr ? unit.model->rpm : unit.scope->limits.rpm);
+    const auto tpm = part_of(ask, unit.model != nullptr ? unit.model->tpm : unit.scope->limits.tpm);
     Meter& meter = *unit.meter;
     const auto refuse = [&](std::string_view type, int64_t limit, int64_t used,
                             int64_t resets_in_ms) {
@@ -119,9 +145,9 @@ void judge_rates(const Ask& ask, const Unit& unit, int64_t second, Obstacle& obs
                           wait(RateWindow::What::tokens, need, *tpm));
         }
     }
-    if (unit.model == nullptr && unit.scope->limits.max_parallel &&
-        meter.parallel + 1 > *unit.scope->limits.max_parallel) {
-        refuse("max_parallel_requests", *unit.scope->limits.max_parallel, meter.parallel, 1000);
+    const auto slots = part_of(ask, unit.scope->limits.max_parallel);
+    if (unit.model == nullptr && slots && meter.parallel + 1 > *slots) {
+        refuse("max_parallel_requests", *slots, meter.parallel, 1000);
     }
 }
 

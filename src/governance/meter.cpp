@@ -22,6 +22,7 @@ void Money::reset(int64_t now_ms, const std::string& zone) {
     reserved = 0;
     premium_spent = 0;
     premium_reserved = 0;
+    beyond.reset();
     ++epoch;
     reset_at_ms = end_of(duration, now_ms, zone);
 }
@@ -99,6 +100,7 @@ bool Meter::tidy(int64_t second) {
     }
     if (rate != nullptr && second - rate->head() >= RateWindow::kBuckets) {
         rate.reset();
+        told.reset();
     }
     return forgotten || (!remembers && rate == nullptr);
 }

@@ -6,10 +6,23 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "governance/limits.h"
 #include "governance/rate_window.h"
+#include "governance/shared.h"
 
 namespace belay::governance {
+
+// What is known of a window beyond this process (shared.h).
+struct Beyond {
+    int64_t heard = 0;  // spent, as the store last said; before that, as it was here
+    int64_t untold = 0, untold_premium = 0;      // settled here, not yet there
+    int64_t reserved = 0, premium_reserved = 0;  // by other instances,
+    Mono fresh_until{};                          // as far as is known until then
+    int64_t generation = 0;
+    uint32_t store = 0;    // that has said so; another one is to be told
+    bool setting = false;  // an administrator's spend is on its way to the store
+};
 
 // Money over one window. `epoch` grows with every reset, so that a reservation can tell that its
 // own window is over.
@@ -22,6 +35,7 @@ struct Money {
     int64_t told_reset_ms = 0;  // what the document said last
     uint32_t epoch = 0;
     std::string duration;
+    std::unique_ptr<Beyond> beyond;  // null: not shared
 
     [[nodiscard]] bool ended(int64_t now_ms) const {
         return reset_at_ms != 0 && now_ms >= reset_at_ms;
@@ -45,6 +59,8 @@ struct Meter {
     Money main;
     std::vector<Money> more;  // windows of budget_limits, by their duration
     std::unique_ptr<RateWindow> rate;
+    std::unique_ptr<RateWindow> told;  // the part of `rate` that the shared store has
+    SharedTerm told_in;
     int64_t parallel = 0;
     uint32_t holds = 0;      // of reservations that are not settled
     bool remembers = false;  // spend was seen: never dropped for being idle

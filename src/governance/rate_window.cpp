@@ -39,6 +39,16 @@ void RateWindow::correct_tokens(int64_t second, int64_t by) {
     tokens_ += by;
 }
 
+void RateWindow::correct(int64_t second, int64_t requests, int64_t tokens) {
+    if (!holds(second)) {
+        return;
+    }
+    requests = std::max(requests, -buckets_[slot(second)].requests);
+    buckets_[slot(second)].requests += requests;
+    requests_ += requests;
+    correct_tokens(second, tokens);
+}
+
 int64_t RateWindow::second_with_room(What what, int64_t need, int64_t limit) const {
     int64_t over = (what == What::requests ? requests_ : tokens_) + need - limit;
     if (over <= 0) {

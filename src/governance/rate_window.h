@@ -27,6 +27,14 @@ class RateWindow {
     int64_t add(int64_t requests, int64_t tokens);
     // What was added in `second` turns out to be so much more (or less); too late is nothing.
     void correct_tokens(int64_t second, int64_t by);
+    // The same for both; never below nothing.
+    void correct(int64_t second, int64_t requests, int64_t tokens);
+    [[nodiscard]] int64_t requests_in(int64_t second) const {
+        return holds(second) ? buckets_[slot(second)].requests : 0;
+    }
+    [[nodiscard]] int64_t tokens_in(int64_t second) const {
+        return holds(second) ? buckets_[slot(second)].tokens : 0;
+    }
 
     // The first second at which `need` more fits below `limit`, when nothing else comes.
     enum class What : uint8_t { requests, tokens };
@@ -38,6 +46,9 @@ class RateWindow {
         int64_t requests = 0;
     };
     static size_t slot(int64_t second) { return static_cast<size_t>(second % kBuckets); }
+    [[nodiscard]] bool holds(int64_t second) const {
+        return second >= 0 && second <= head_ && head_ - second < kBuckets;
+    }
     void forget_until(int64_t second);
 
     int64_t head_ = 0;

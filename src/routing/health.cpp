@@ -95,6 +95,25 @@ std::string key_of(const Deployment& deployment, std::string_view upstream_model
     return key;
 }
 
+Health::Row to_row(const State& row) {
+    return {.deployment_id = row.deployment_id,
+            .group = row.group,
+            .model = row.model,
+            .cause = row.cause,
+            .until = row.until};
+}
+
+// Tells at the end of its scope what has changed, if anything has.
+struct Teller {
+    const std::function<void(const Health::Change&)>& hook;
+    const Health::Change& change;
+    ~Teller() {
+        if (!change.key.empty()) {
+            hook(change);
+        }
+    }
+};
+
 Mono::duration to_mono(Wall::duration span) {
     return std::chrono::duration_cast<Mono::duration>(span);
 }
@@ -167,6 +186,7 @@ struct Health::Impl {
     std::unordered_map<std::string, State> rows;
     std::atomic<size_t> size{0};
     std::atomic<int> retry_tokens{kFullBudget};  // in fifths
+    std::function<void(const Change&)> hook;
 
     static constexpr int kFullBudget = 500;  // 100 retries
     static constexpr int kStartBudget = 50;  // 10 retries
@@ -235,6 +255,8 @@ void Health::report(const Deployment& deployment, const Outcome& outcome, const 
                   configured_wait(deployment, settings) == Mono::duration::zero())) {
         return;
     }
+    Change change;  // told when the lock is given back
+    const Teller teller{impl_->hook, change};
     const std::lock_guard lock(impl_->mutex);
     const std::string key = key_of(deployment, upstream_model, seat);
     auto found = impl_->rows.find(key);
@@ -246,6 +268,9 @@ void Health::report(const Deployment& deployment, const Outcome& outcome, const 
         State& row = found->second;
         row.probe_until = {};
         if (what == Class::good && (row.open || now - row.window >= kWindow)) {
+            if (row.open && impl_->hook) {
+                change = {key, to_row(row), {}};
+            }
             impl_->rows.erase(found);
             impl_->size.store(impl_->rows.size(), std::memory_order_release);
         } else if (what == Class::good) {
@@ -286,6 +311,39 @@ void Health::report(const Deployment& deployment, const Outcome& outcome, const 
     }
     row.openings += row.open && !was_probe ? 0 : 1;
     row.open = true;
+    if (impl_->hook && row.until > now) {
+        change = {key, to_row(row), row.until - now};
+    }
+}
+
+void Health::on_change(std::function<void(const Change&)> hook) { impl_->hook = std::move(hook); }
+
+void Health::adopt(const Change& change, Mono now) {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->rows.size() >= kMostRows && !impl_->rows.contains(change.key)) {
+        impl_->prune(now);
+    }
+    State& row = impl_->rows[change.key];
+    if (row.deployment_id.empty()) {
+        row.deployment_id = change.row.deployment_id;
+        row.group = change.row.group;
+        row.model = change.row.model;
+        row.window = now;
+    }
+    const Mono until = now + std::min<Mono::duration>(change.rest, kQuotaMost);
+    if (!row.open || until > row.until) {
+        row.until = until;
+        row.cause = change.row.cause;
+    }
+    row.openings += row.open ? 0 : 1;
+    row.open = true;
+    impl_->size.store(impl_->rows.size(), std::memory_order_release);
+}
+
+void Health::lift(const std::string& key) {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->rows.erase(key);
+    impl_->size.store(impl_->rows.size(), std::memory_order_release);
 }
 
 void Health::admit_request() {

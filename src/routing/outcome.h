@@ -44,6 +44,7 @@ enum class Cause : uint8_t {
     cancelled,         // the client went away
 };
 [[nodiscard]] std::string_view cause_name(Cause cause);
+[[nodiscard]] std::optional<Cause> parse_cause(std::string_view name);
 
 struct Outcome {
     Cause cause = Cause::success;

@@ -83,6 +83,15 @@ Shown shown(Cause cause) {
 
 }  // namespace
 
+std::optional<Cause> parse_cause(std::string_view name) {
+    for (int i = 0; i <= static_cast<int>(Cause::cancelled); ++i) {
+        if (const auto cause = static_cast<Cause>(i); cause_name(cause) == name) {
+            return cause;
+        }
+    }
+    return std::nullopt;
+}
+
 std::string_view cause_name(Cause cause) {
     switch (cause) {
         case Cause::success:

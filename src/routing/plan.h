@@ -94,6 +94,21 @@ class Health {
     };
     [[nodiscard]] std::vector<Row> rows(Mono now) const;
 
+    // --- With other instances ---
+
+    // A row that has begun to rest for so long, or (nothing) rests no more. `key` is the same on
+    // every instance.
+    struct Change {
+        std::string key;
+        Row row;
+        Mono::duration rest{};
+    };
+    // Before the first report(); called by it, on its thread and without a lock.
+    void on_change(std::function<void(const Change&)> hook);
+    // What another instance has told; on_change() does not tell it on.
+    void adopt(const Change& change, Mono now);
+    void lift(const std::string& key);
+
   private:
     struct Impl;
     std::unique_ptr<Impl> impl_;

@@ -352,6 +352,9 @@ Result<void> Management::commit(Call& call) {
     if (!call.spent_.empty()) {
         services_.governor.set_spent(call.spent_);
     }
+    if (!call.changes_.empty() && services_.on_commit) {
+        services_.on_commit();
+    }
     if (call.models_changed_ && services_.on_models_changed) {
         services_.on_models_changed();
     }

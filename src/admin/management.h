@@ -91,6 +91,7 @@ struct Services {
     // Entities of kind model or config were written: build the table anew. Called on a thread that
     // may wait, after the directory has them, before the reply.
     std::function<void()> on_models_changed;
+    std::function<void()> on_commit;  // entities were written here; may be empty
     std::function<size_t()> requests_in_flight;
     std::function<bool(const std::string& id)> is_cooling;  // a deployment rests
     accounts::AccountSet* accounts = nullptr;  // null: there are no Copilot accounts here

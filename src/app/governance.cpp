@@ -103,6 +103,17 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
             },
         .table = out->needs_.table,
         .on_models_changed = out->needs_.on_models_changed,
+        .on_commit =
+            [self] {
+                std::function<void()> hook;
+                {
+                    const std::lock_guard lock(self->mutex_);
+                    hook = self->hook_;
+                }
+                if (hook) {
+                    hook();
+                }
+            },
         .requests_in_flight = out->needs_.requests_in_flight,
         .is_cooling = out->needs_.is_cooling,
         .accounts = out->needs_.accounts,
@@ -200,14 +211,29 @@ void Governance::know_windows() {
     }
 }
 
+void Governance::on_change(std::function<void()> hook) {
+    const std::lock_guard lock(mutex_);
+    hook_ = std::move(hook);
+}
+
+void Governance::look_now() {
+    {
+        const std::lock_guard lock(mutex_);
+        looking_ = true;
+    }
+    wake_.notify_all();
+}
+
 void Governance::keep_true() {
     std::unique_lock lock(mutex_);
     bool look_at_accounts = false;
     while (!stopping_) {
-        wake_.wait_for(lock, kRefresh, [this] { return stopping_ || accounts_dirty_; });
+        wake_.wait_for(lock, kRefresh,
+                       [this] { return stopping_ || looking_ || accounts_dirty_; });
         if (stopping_) {
             break;
         }
+        looking_ = false;
         look_at_accounts = std::exchange(accounts_dirty_, false) || look_at_accounts;
         lock.unlock();
         catch_up();

@@ -55,6 +55,10 @@ class Governance final : public gateway::Management {
     [[nodiscard]] bool environment_changed();
     void accounts_changed();  // any thread: what is written down of accounts may be old
     void configure(const Config& config, const Secret& master_key);  // now and on each reload
+    // Called when entities were written here, on the thread that wrote.
+    void on_change(std::function<void()> hook);
+    // Any thread: another instance has written some; they are read now, not in a second.
+    void look_now();
     // Models and router settings added at run time, over those of the file.
     void add_models(routing::Table& table) const;
 
@@ -104,13 +108,15 @@ class Governance final : public gateway::Management {
     std::unique_ptr<Seal> seal_;
     std::unique_ptr<admin::Management> management_;
     std::shared_ptr<const admin::Settings> settings_;
-    mutable std::mutex mutex_;  // settings_, stopping_
+    mutable std::mutex mutex_;  // settings_, stopping_, looking_, hook_
     std::condition_variable wake_;
     bool stopping_ = false;
     std::atomic<int64_t> environment_version_{0};
     bool accounts_dirty_ = false;
     std::atomic<uint64_t> accounts_generation_{
         0};  // of the directory, when keep_accounts() last looked
+    bool looking_ = false;
+    std::function<void()> hook_;
     std::thread thread_;
 };
 

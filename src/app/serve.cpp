@@ -279,6 +279,15 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
     service->retention_ = std::make_unique<RetentionJob>(
         *self->ledger_, *self->payload_store_,
         [self](int64_t before_ms) { return self->governance_->trim_history(before_ms); });
+    if (config.redis.address) {
+        service->sharing_ = std::make_unique<Sharing>(
+            config.redis, Sharing::Needs{.governor = self->governance_->governor(),
+                                         .health = self->health_,
+                                         .control = self->control_->loop(),
+                                         .workers = self->loops_->all(),
+                                         .context = self->control_->context(),
+                                         .on_entities = [self] { self->governance_->look_now(); }});
+    }
     service->gateway_ = std::make_unique<gateway::Gateway>(
         gateway::Services{.clock = system_clock(),
                           .snapshots = self->snapshots_,
@@ -289,6 +298,7 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
                           .accounts = &self->control_->accounts(),
                           .directory = &self->governance_->directory(),
                           .governor = &self->governance_->governor(),
+                          .shared = self->sharing_ ? &self->sharing_->meters() : nullptr,
                           .intents = std::move(intents),
                           .on_record = &write_request,
                           .observer = &self->observability_->observer(),
@@ -584,6 +594,10 @@ Result<void> Service::listen() {
     if (!config_->files.empty()) {
         control_->loop().post([this] { watch_files(); });
     }
+    if (sharing_ != nullptr) {
+        governance_->on_change([this] { sharing_->tell_entities(); });
+        sharing_->start();
+    }
     loops_->start();
     listening_ = true;
     return {};
@@ -620,6 +634,10 @@ Service::~Service() {
         while (api_->connections() + auth_->connections() != 0 && system_clock().mono() < until) {
             std::this_thread::sleep_for(milliseconds(5));
         }
+        if (sharing_ != nullptr) {
+            governance_->on_change(nullptr);
+            sharing_->stop();
+        }
         loops_->stop();
         loops_->join();
         control_->loop().post([this] { watch_.disarm(); });
@@ -629,6 +647,7 @@ Service::~Service() {
     gateway_.reset();
     retention_.reset();
     observability_.reset();
+    sharing_.reset();
     governance_.reset();
     payloads_.reset();
     control_.reset();

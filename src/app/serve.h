@@ -13,6 +13,7 @@
 #include "app/observability.h"
 #include "app/retention.h"
 #include "app/runtime.h"
+#include "app/sharing.h"
 #include "gateway/gateway.h"
 #include "net/http_server.h"
 #include "net/loops.h"
@@ -93,6 +94,7 @@ class Service {
     std::unique_ptr<Governance> governance_;
     std::unique_ptr<RetentionJob> retention_;
     std::unique_ptr<Observability> observability_;
+    std::unique_ptr<Sharing> sharing_;  // null: no Redis
     std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<net::HttpServer> api_;
     std::unique_ptr<net::HttpServer> auth_;

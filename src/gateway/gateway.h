@@ -16,6 +16,7 @@
 #include "gateway/snapshot.h"
 #include "governance/directory.h"
 #include "governance/governor.h"
+#include "governance/shared.h"
 #include "ledger/intents.h"
 #include "ledger/ledger.h"
 #include "ledger/observer.h"
@@ -39,6 +40,7 @@ struct Services {
     accounts::AccountSet* accounts = nullptr;          // null: nobody has an account of their own
     const governance::Directory* directory = nullptr;  // null: the master key alone
     governance::Governor* governor = nullptr;          // null: nothing is limited
+    governance::SharedMeters* shared = nullptr;        // null: no other instance shares the limits
     std::vector<ledger::Intents*> intents;             // one per loop, or none at all
     // Called on a loop for each finished request; may be empty (a quiet log).
     std::function<void(const ledger::SpendRecord&)> on_record;

@@ -223,6 +223,7 @@ Call::Call(Services& services, Worker& worker, SnapshotPtr snapshot, governance:
 
 Call::~Call() {
     reply_.on_client_gone(nullptr, nullptr);
+    settle_together();
     if (worker_.spare.size() < kMaxSpare) {
         worker_.spare.push_back(std::move(scratch_));
     }
@@ -261,6 +262,10 @@ net::Task<void> Call::run(std::string path_model) {
         refusal = reserve(later);
         if (later) {
             refusal = co_await wait_for_room();
+        }
+        if (refusal == nullptr && asking_ != nullptr) {
+            refusal = co_await reserve_together();
+            asking_.reset();
         }
     }
     if (refusal != nullptr) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "gateway/gateway.h"
+#include "gateway/relay_shared.h"
 #include "gateway/snapshot.h"
 #include "ledger/ledger.h"
 #include "net/http_client.h"
@@ -72,6 +73,12 @@ class Call {
     [[gnu::noinline]] void leave_out_unpriced(bool asked_fits);
     [[gnu::noinline]] net::Task<std::unique_ptr<Error>> wait_for_room();
     void name_caller();
+    // Together with other instances (relay_shared.cpp).
+    [[gnu::noinline]] net::Task<std::unique_ptr<Error>> reserve_together();
+    [[gnu::noinline]] net::Task<std::unique_ptr<Error>> go_alone();
+    [[nodiscard]] std::unique_ptr<Error> refuse_together(const governance::SharedHold& hold,
+                                                         const governance::SharedAnswer& answer);
+    void settle_together();
     // The master key is bound by nothing but the budget of the whole gateway.
     [[nodiscard]] bool is_limited() const {
         return !caller_->is_master ||
@@ -153,6 +160,8 @@ class Call {
         accounts::SeatMeter::Hold hold;
     };
     std::unique_ptr<Seat> seat_;
+    std::unique_ptr<Asking> asking_;  // when limits are shared, until the first attempt
+    std::unique_ptr<governance::SharedHold> shared_hold_;
     protocols::Api client_;
     net::HttpRequest& request_;
     net::HttpResponder& reply_;

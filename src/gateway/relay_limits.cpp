@@ -120,6 +120,7 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
                         .tokens = prompt + likely_output(facts, ceiling),
                         .premium_milli = by_a_person ? ceiling.premium_milli : 0,
                         .free_model = ceiling.free,
+                        .parts = services_.shared == nullptr ? 1 : services_.shared->parts(),
                         .now_ms = unix_millis(services_.clock.wall()),
                         .now = now()};
     governance::Refusal refusal;
@@ -138,6 +139,10 @@ std::unique_ptr<Error> Call::reserve(bool& later) {
     }
     if (taken) {
         reservation_ = std::move(*taken);
+        if (services_.shared != nullptr) {
+            asking_ = std::make_unique<Asking>(Asking{std::move(customer), std::move(tags), ask});
+            asking_->ask.tags = asking_->tags.empty() ? nullptr : &asking_->tags;
+        }
         return nullptr;
     }
     later = refusal.could_fit_later;
@@ -184,6 +189,7 @@ void Call::settle_reservation() {
         seat_->hold.release();
     }
     reservation_.settle(record_.cost, record_.usage.total(), record_.premium_milli);
+    settle_together();
 }
 
 // LiteLLM's P0 and P1 lines about the key: spend, limits, and what is left of them.

@@ -28,7 +28,7 @@ def make(tmp_path):
 
         @staticmethod
         def belay(simulator=None, **options):
-            started.append(harness.Belay(tmp_path, simulator, **options))
+            started.append(harness.Belay(options.pop("home", tmp_path), simulator, **options))
             return started[-1]
 
     yield Make

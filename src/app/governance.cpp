@@ -124,7 +124,9 @@ Result<std::unique_ptr<Governance>> Governance::open(const Config& config, const
     return out;
 }
 
-Governance::~Governance() {
+Governance::~Governance() { stop(); }
+
+void Governance::stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
@@ -133,6 +135,7 @@ Governance::~Governance() {
     if (thread_.joinable()) {
         thread_.join();
     }
+    management_.reset();
 }
 
 Result<void> Governance::open_store(const Config& config) {
@@ -224,20 +227,35 @@ void Governance::look_now() {
     wake_.notify_all();
 }
 
+void Governance::recount(std::function<void(std::vector<governance::SharedRow>)> then) {
+    {
+        const std::lock_guard lock(mutex_);
+        recount_ = std::move(then);
+        looking_ = true;
+    }
+    wake_.notify_all();
+}
+
 void Governance::keep_true() {
     std::unique_lock lock(mutex_);
     bool look_at_accounts = false;
     while (!stopping_) {
-        wake_.wait_for(lock, kRefresh,
-                       [this] { return stopping_ || looking_ || accounts_dirty_; });
+        wake_.wait_for(lock, kRefresh, [this] { return stopping_ || looking_ || accounts_dirty_; });
         if (stopping_) {
             break;
         }
         looking_ = false;
+        const auto recount = std::exchange(recount_, nullptr);
         look_at_accounts = std::exchange(accounts_dirty_, false) || look_at_accounts;
         lock.unlock();
         catch_up();
         reset_windows();
+        if (recount) {
+            needs_.ledger.flush();
+            if (const auto spent = find_spent(needs_.queries, directory_)) {
+                recount(governor_.spent_by_ledger(*spent));
+            }
+        }
         if (accounts_generation_ != directory_.generation()) {
             keep_accounts();
         }

@@ -46,6 +46,9 @@ class Governance final : public gateway::Management {
                                                                   const Secret& master_key,
                                                                   Needs needs);
     ~Governance() override;
+    // Its threads end: nothing that was given to it is called any more. Serves nothing from then
+    // on.
+    void stop();
     Governance(const Governance&) = delete;
     Governance& operator=(const Governance&) = delete;
 
@@ -59,6 +62,9 @@ class Governance final : public gateway::Management {
     void on_change(std::function<void()> hook);
     // Any thread: another instance has written some; they are read now, not in a second.
     void look_now();
+    // Any thread: what the ledger says was spent of the shared budgets, told to `then` on the
+    // thread that keeps things true.
+    void recount(std::function<void(std::vector<governance::SharedRow>)> then);
     // Models and router settings added at run time, over those of the file.
     void add_models(routing::Table& table) const;
 
@@ -108,7 +114,7 @@ class Governance final : public gateway::Management {
     std::unique_ptr<Seal> seal_;
     std::unique_ptr<admin::Management> management_;
     std::shared_ptr<const admin::Settings> settings_;
-    mutable std::mutex mutex_;  // settings_, stopping_, looking_, hook_
+    mutable std::mutex mutex_;  // settings_, stopping_, looking_, hook_, recount_
     std::condition_variable wake_;
     bool stopping_ = false;
     std::atomic<int64_t> environment_version_{0};
@@ -117,6 +123,7 @@ class Governance final : public gateway::Management {
         0};  // of the directory, when keep_accounts() last looked
     bool looking_ = false;
     std::function<void()> hook_;
+    std::function<void(std::vector<governance::SharedRow>)> recount_;
     std::thread thread_;
 };
 

@@ -286,7 +286,13 @@ Result<std::unique_ptr<Service>> Service::make(const ServeOptions& options, cons
                                          .control = self->control_->loop(),
                                          .workers = self->loops_->all(),
                                          .context = self->control_->context(),
-                                         .on_entities = [self] { self->governance_->look_now(); }});
+                                         .on_entities = [self] { self->governance_->look_now(); },
+                                         .on_new_store =
+                                             [self] {
+                                                 self->governance_->recount([self](auto rows) {
+                                                     self->sharing_->raise(std::move(rows));
+                                                 });
+                                             }});
     }
     service->gateway_ = std::make_unique<gateway::Gateway>(
         gateway::Services{.clock = system_clock(),
@@ -647,6 +653,9 @@ Service::~Service() {
     gateway_.reset();
     retention_.reset();
     observability_.reset();
+    if (governance_ != nullptr) {
+        governance_->stop();  // it calls the next one
+    }
     sharing_.reset();
     governance_.reset();
     payloads_.reset();

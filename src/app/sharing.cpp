@@ -37,7 +37,8 @@ Sharing::Sharing(const RedisSettings& settings, Needs needs)
       meters_(options_of(settings), needs_.governor, all_loops(needs_), needs_.context),
       instances_(meters_, needs_.governor, needs_.control, needs_.context, *settings.address,
                  {.on_entities = needs_.on_entities,
-                  .on_cooldown = [this](const redis::Cooldown& cooldown) { hear(cooldown); }}) {
+                  .on_cooldown = [this](const redis::Cooldown& cooldown) { hear(cooldown); },
+                  .on_new_store = needs_.on_new_store}) {
     log::remember_secret(settings.address->password.reveal());
     needs_.governor.share();
     needs_.health.on_change([this](const routing::Health::Change& change) {
@@ -45,14 +46,21 @@ Sharing::Sharing(const RedisSettings& settings, Needs needs)
                          .deployment_id = change.row.deployment_id,
                          .group = change.row.group,
                          .model = change.row.model,
+                         .seat = change.row.seat,
                          .cause = std::string(routing::cause_name(change.row.cause)),
                          .rest = std::chrono::duration_cast<milliseconds>(change.rest)});
     });
 }
 
-Sharing::~Sharing() { needs_.health.on_change(nullptr); }
+Sharing::~Sharing() {
+    needs_.health.on_change(nullptr);
+    if (started_) {
+        run_and_wait(needs_.control, [] {});  // what was posted since stop()
+    }
+}
 
 void Sharing::start() {
+    started_ = true;
     for (net::Loop* loop : all_loops(needs_)) {
         loop->post([this] { meters_.start_here(); });
     }
@@ -81,6 +89,7 @@ void Sharing::hear(const redis::Cooldown& cooldown) {
                              .row = {.deployment_id = cooldown.deployment_id,
                                      .group = cooldown.group,
                                      .model = cooldown.model,
+                                     .seat = cooldown.seat,
                                      .cause = *cause},
                              .rest = cooldown.rest},
                             needs_.control.now());

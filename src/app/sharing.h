@@ -23,7 +23,8 @@ class Sharing {
         net::Loop& control;
         std::vector<net::Loop*> workers;
         std::shared_ptr<net::ClientContext> context;
-        std::function<void()> on_entities;  // another instance has changed some
+        std::function<void()> on_entities;   // another instance has changed some
+        std::function<void()> on_new_store;  // Redis has lost counters: the ledger is asked
     };
     Sharing(const RedisSettings& settings, Needs needs);
     ~Sharing();  // after stop(), and after the workers' loops have ended
@@ -36,11 +37,13 @@ class Sharing {
     [[nodiscard]] governance::SharedMeters& meters() { return meters_; }
     // Any thread: entities were changed here.
     void tell_entities() { instances_.tell_entities(); }
+    void raise(std::vector<governance::SharedRow> rows) { instances_.raise(std::move(rows)); }
 
   private:
     void hear(const redis::Cooldown& cooldown);
 
     Needs needs_;
+    bool started_ = false;
     redis::Meters meters_;
     redis::Instances instances_;
 };

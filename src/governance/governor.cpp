@@ -325,6 +325,9 @@ void Governor::add_spent(const std::vector<Spent>& more) {
         Meter& meter = *impl_->meters.find_or_make(one.kind, one.id, one.model, made);
         meter.remembers = true;
         const auto charge = [&one](Money& money) {
+            if (money.beyond != nullptr && money.beyond->store != 0) {
+                return;  // the shared counters tell what others charge
+            }
             money.spent = add(NanoCredits{money.spent}, one.amount).value;
             money.premium_spent += one.premium_milli;
         };

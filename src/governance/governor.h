@@ -169,11 +169,14 @@ class Governor {
     void untell(Reservation& reservation);
     // Money settled here: not yet in the store, and there now.
     void owe(const std::vector<SharedRow>& rows, const SharedUse& use);
-    void paid(const std::vector<SharedRow>& rows, const SharedUse& use);
+    void paid(const std::vector<SharedRow>& rows, const SharedUse& use, SharedTerm term);
     // What is known of the rows' money now, for a store that has lost it; and of their requests and
     // tokens, before they are taken in another store.
     void seed_money_of(std::vector<SharedRow>& rows, SharedTerm term);
     void seed(std::vector<SharedRow>& rows, SharedTerm term);
+    // Of amounts that the ledger's sums say: the shared windows they belong to, as `raise` has
+    // them.
+    [[nodiscard]] std::vector<SharedRow> spent_by_ledger(const std::vector<Spent>& spent);
     // From now on, what set_spent() sets is also kept for take_set().
     void share();
     [[nodiscard]] std::vector<SharedSpend> take_set();

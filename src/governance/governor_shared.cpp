@@ -329,7 +329,7 @@ void Governor::owe(const std::vector<SharedRow>& rows, const SharedUse& use) {
     }
 }
 
-void Governor::paid(const std::vector<SharedRow>& rows, const SharedUse& use) {
+void Governor::paid(const std::vector<SharedRow>& rows, const SharedUse& use, SharedTerm term) {
     const std::lock_guard lock(impl_->mutex);
     for (const SharedRow& row : rows) {
         Money* money = row.kind == SharedRow::Kind::money ? impl_->money_of(row) : nullptr;
@@ -337,6 +337,7 @@ void Governor::paid(const std::vector<SharedRow>& rows, const SharedUse& use) {
             money->beyond->untold = std::max<int64_t>(money->beyond->untold - use.cost, 0);
             money->beyond->untold_premium =
                 std::max<int64_t>(money->beyond->untold_premium - use.premium, 0);
+            money->beyond->store = term.store;  // what was known here went along
         }
     }
 }
@@ -378,6 +379,27 @@ void Governor::seed(std::vector<SharedRow>& rows, SharedTerm term) {
             seed_rates(row, *meter, meter->rate->head());
         }
     }
+}
+
+std::vector<SharedRow> Governor::spent_by_ledger(const std::vector<Spent>& spent) {
+    std::vector<SharedRow> rows;
+    const std::lock_guard lock(impl_->mutex);
+    for (const Spent& one : spent) {
+        Meter* meter = impl_->meters.find(one.kind, one.id, one.model);
+        const Money* money = meter == nullptr ? nullptr : &meter->main;
+        if (money == nullptr || money->beyond == nullptr || money->beyond->setting ||
+            !one.duration.empty()) {
+            continue;
+        }
+        SharedRow row = row_of(SharedRow::Kind::money, *meter);
+        row.duration = money->duration;
+        row.ends_ms = money->reset_at_ms;
+        row.seed_spent = std::max<int64_t>(one.amount.value - money->beyond->untold, 0);
+        row.seed_premium = std::max<int64_t>(one.premium_milli - money->beyond->untold_premium, 0);
+        row.generation = money->beyond->generation;
+        rows.push_back(std::move(row));
+    }
+    return rows;
 }
 
 void Governor::share() {

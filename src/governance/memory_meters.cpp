@@ -240,7 +240,7 @@ void MemoryMeters::tell() {
     for (auto& [hold, use] : std::exchange(owed_, {})) {
         if (ready(*hold, false)) {
             store_.settle(*hold, use);
-            governor_.paid(hold->rows, use);
+            governor_.paid(hold->rows, use, hold->term);
         } else {
             owed_.emplace_back(std::move(hold), use);
         }

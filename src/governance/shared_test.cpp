@@ -153,6 +153,22 @@ TEST_CASE("no minute holds more than its requests, wherever they come in") {
     }
 }
 
+TEST_CASE("what others charge is heard once: from the store, not from their records as well") {
+    World world;
+    world.limits().budgets.push_back({.most = {1'000}});
+    auto mine = world.take(0, 100);
+    REQUIRE(mine);
+    world.settle(*mine, 40);
+    auto theirs = world.take(1, 100);
+    REQUIRE(theirs);
+    world.settle(*theirs, 50);
+    world.governors[0].add_spent({{.kind = ScopeKind::key, .id = "key", .amount = {50}}});
+    auto again = world.take(0, 100);  // hears of the 50
+    REQUIRE(again);
+    world.settle(*again, 10);
+    CHECK(world.governors[0].standing(ScopeKind::key, "key").spent.value == 100);
+}
+
 TEST_CASE("a request that is undone was never there") {
     World world;
     world.limits().rpm = 1;

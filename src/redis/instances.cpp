@@ -1,6 +1,7 @@
 #include "redis/instances.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ids.h"
 #include "redis/scripts.h"
@@ -9,6 +10,9 @@ namespace belay::redis {
 namespace {
 
 constexpr milliseconds kTick{1'000};
+// Others have told what they owed, and their records are in the ledger.
+constexpr milliseconds kRecount{3'000};
+constexpr size_t kRaiseStep = 100;
 constexpr int64_t kAliveMs = 5'000;
 constexpr int64_t kOverlapMs = 2'000;  // changes that are asked for twice do no harm
 constexpr int kMostChanges = 500;
@@ -64,6 +68,12 @@ void Instances::stop() {
 
 void Instances::tick() {
     ask();
+    if (loop_.now() >= recount_at_ && meters_.is_calm()) {
+        recount_at_ = Mono::max();
+        if (hooks_.on_new_store) {
+            hooks_.on_new_store();
+        }
+    }
     timer_.arm(
         loop_, loop_.now() + kTick, [](void* self) { static_cast<Instances*>(self)->tick(); },
         this);
@@ -80,9 +90,10 @@ void Instances::ask() {
             return;
         }
         if (const uint32_t store = meters_.mark().current().store; store != store_) {
-            store_ = store;
+            const uint32_t before = std::exchange(store_, store);
             since_ms_ = 0;
             last_cooldown_ = 0;
+            recount_at_ = before == 0 ? Mono::max() : loop_.now() + kRecount;
         }
         send_set();
         const Keys& keys = meters_.keys();
@@ -162,6 +173,29 @@ void Instances::set_everywhere(const governance::SharedSpend& one) {
         });
 }
 
+// --- What the ledger knows
+
+void Instances::raise(std::vector<governance::SharedRow> rows) {
+    loop_.post([this, rows = std::move(rows)] {
+        if (!running_ || !meters_.client_here().is_up()) {
+            return;
+        }
+        const Keys& keys = meters_.keys();
+        for (size_t at = 0; at < rows.size(); at += kRaiseStep) {
+            std::vector<std::string> names{keys.plain("store"), keys.plain("changed")};
+            std::vector<std::string> args{meters_.mark().value()};
+            for (size_t i = at; i < std::min(rows.size(), at + kRaiseStep); ++i) {
+                names.push_back(keys.counters(rows[i]));
+                args.push_back(std::to_string(rows[i].seed_spent));
+                args.push_back(std::to_string(rows[i].seed_premium));
+                args.push_back(std::to_string(rows[i].generation));
+            }
+            meters_.client_here().run(raise_script(), std::move(names), std::move(args),
+                                      [](const Result<Reply>&) {});
+        }
+    });
+}
+
 // --- Cooldowns
 
 void Instances::tell(Cooldown cooldown) {
@@ -170,12 +204,13 @@ void Instances::tell(Cooldown cooldown) {
             return;
         }
         const Keys& keys = meters_.keys();
-        meters_.client_here().run(
-            cool_script(), {keys.plain("cool"), keys.plain("seq"), keys.plain("news")},
-            {meters_.instance(), cooldown.key, std::to_string(cooldown.rest.count()),
-             cooldown.cause,
-             cooldown.deployment_id + "\n" + cooldown.group + "\n" + cooldown.model},
-            [](const Result<Reply>&) {});
+        meters_.client_here().run(cool_script(),
+                                  {keys.plain("cool"), keys.plain("seq"), keys.plain("news")},
+                                  {meters_.instance(), cooldown.key,
+                                   std::to_string(cooldown.rest.count()), cooldown.cause,
+                                   cooldown.deployment_id + "\n" + cooldown.group + "\n" +
+                                       cooldown.model + "\n" + cooldown.seat},
+                                  [](const Result<Reply>&) {});
     });
 }
 
@@ -186,8 +221,8 @@ void Instances::hear_cooldowns(const Reply& list, int64_t now_ms) {
             continue;
         }
         last_cooldown_ = std::max(last_cooldown_, to_int(parts[1]));
-        const auto names = split(parts[4], '\n', 3);
-        if (parts[2] == meters_.instance() || names.size() != 3) {
+        const auto names = split(parts[4], '\n', 4);
+        if (parts[2] == meters_.instance() || names.size() != 4) {
             continue;
         }
         Cooldown cooldown;
@@ -195,6 +230,7 @@ void Instances::hear_cooldowns(const Reply& list, int64_t now_ms) {
         cooldown.deployment_id = std::string(names[0]);
         cooldown.group = std::string(names[1]);
         cooldown.model = std::string(names[2]);
+        cooldown.seat = std::string(names[3]);
         cooldown.cause = std::string(parts[3]);
         if (cooldown.cause != "lifted") {
             cooldown.rest = milliseconds(std::max<int64_t>(to_int(parts[0]) - now_ms, 0));

@@ -21,6 +21,7 @@ namespace belay::redis {
 struct Cooldown {
     std::string key;  // what instances know it by
     std::string deployment_id, group, model;
+    std::string seat;  // "" = everybody's
     std::string cause;
     milliseconds rest{0};  // from now; 0: lifted
 };
@@ -30,6 +31,8 @@ class Instances {
     struct Hooks {
         std::function<void()> on_entities;                 // another one has changed entities
         std::function<void(const Cooldown&)> on_cooldown;  // another one's
+        // The store has lost what it had, and all have told what they know: the ledger knows more.
+        std::function<void()> on_new_store;
     };
     // On `loop`, one of the meters' loops.
     Instances(Meters& meters, governance::Governor& governor, net::Loop& loop,
@@ -42,6 +45,8 @@ class Instances {
     // Any thread. Lost when Redis is away: the next look at the store finds the change too.
     void tell_entities();
     void tell(Cooldown cooldown);
+    // Budgets that the ledger knows more of (Governor::spent_by_ledger).
+    void raise(std::vector<governance::SharedRow> rows);
 
     // How often the channel was joined, for tests.
     [[nodiscard]] int joined() const { return joined_.load(); }
@@ -69,6 +74,7 @@ class Instances {
     int64_t since_ms_ = 0;
     int64_t last_cooldown_ = 0;
     uint32_t store_ = 0;
+    Mono recount_at_ = Mono::max();
     std::atomic<int> joined_{0};
 };
 

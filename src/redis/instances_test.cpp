@@ -176,3 +176,19 @@ TEST_CASE("each hears what others have spent, and what an administrator has set"
     other.spend(caller, 7);
     one.until([&] { return spent(one) == 47; });
 }
+
+TEST_CASE("what the ledger knows more of is counted, and what it knows less of stays") {
+    redis::RedisServer server;
+    Member one(server.address());
+    const Caller caller = caller_with_budget(1000);
+    one.spend(caller, 300);
+    const auto spent = [&] { return one.governor.standing(ScopeKind::key, "key").spent.value; };
+    for (const int64_t ledger : {350, 200}) {
+        one.instances.raise(one.governor.spent_by_ledger(
+            {{.kind = ScopeKind::key, .id = "key", .amount = {ledger}},
+             {.kind = ScopeKind::key, .id = "never shared", .amount = {7}}}));
+        one.until([&] { return spent() == 350; });
+    }
+    one.spend(caller, 10);
+    CHECK(spent() == 360);
+}

@@ -402,7 +402,7 @@ void Meters::tell(Part& part, std::list<Owed>::iterator owed) {
 void Meters::on_told(Part& part, std::list<Owed>::iterator owed, const Result<Reply>& reply) {
     owed->sent = false;
     if (says(reply, "done")) {
-        governor_.paid(owed->hold->rows, owed->use);
+        governor_.paid(owed->hold->rows, owed->use, owed->hold->term);
         part.owed.erase(owed);
         return;
     }

@@ -31,6 +31,18 @@ local function purge(money, holds)
   end
 end
 
+-- The whole spend is no less than that. False when it was more already. One that has not heard of an
+-- administrator's change has nothing to add.
+local function at_least(key, spent, premium, generation)
+  local v = redis.call('HMGET', key, 'b', 'a', 'P', 'p', 'g')
+  if tonumber(generation) < tonumber(v[5]) then return false end
+  local more = tonumber(spent) - tonumber(v[1]) - tonumber(v[2] or '0')
+  if more > 0 then raise(key, 'b', whole(more)) end
+  local premium_more = tonumber(premium) - tonumber(v[3]) - tonumber(v[4] or '0')
+  if premium_more > 0 then raise(key, 'P', whole(premium_more)) end
+  return more > 0 or premium_more > 0
+end
+
 -- True when the budget window is known in this store, and this instance has told it what it knew.
 -- seeded: 0 = nothing is brought, 1 = what an older store has said, 2 = what this one has, or the ledger.
 local function ready(key, holds, marker, who, seeded, spent, premium, generation)
@@ -38,13 +50,7 @@ local function ready(key, holds, marker, who, seeded, spent, premium, generation
   if known[1] == marker and known[2] then return true end
   if seeded == '0' then return false end
   if known[1] == marker and seeded == '2' then
-    local v = redis.call('HMGET', key, 'b', 'a', 'P', 'p', 'g')
-    if tonumber(generation) >= tonumber(v[5]) then
-      local more = tonumber(spent) - tonumber(v[1]) - tonumber(v[2] or '0')
-      if more > 0 then raise(key, 'b', whole(more)) end
-      more = tonumber(premium) - tonumber(v[3]) - tonumber(v[4] or '0')
-      if more > 0 then raise(key, 'P', whole(more)) end
-    end
+    at_least(key, spent, premium, generation)
     redis.call('HSET', key, 'i:' .. who, '1')
     return true
   end
@@ -310,6 +316,19 @@ redis.call('ZADD', KEYS[2], now, key)
 return {g}
 )";
 
+// KEYS: store, changed, budget windows. ARGV: store, then spent, premium and generation of each.
+constexpr const char* kRaise = R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'store'} end
+for i = 3, #KEYS do
+  local at = 2 + (i - 3) * 3
+  if redis.call('HGET', KEYS[i], 'm') == ARGV[1] and
+     at_least(KEYS[i], ARGV[at], ARGV[at + 1], ARGV[at + 2]) then
+    redis.call('ZADD', KEYS[2], now, KEYS[i])
+  end
+end
+return {'done'}
+)";
+
 // KEYS: store, instances, changed, cool. ARGV: store, instance, ms it counts as alive, ms since
 //   when changes are wanted, number of the last cooldown that is known, most changes.
 // Answers {'store'} or {now, alive, {cooldown, its value, ...}, {key, b, a, r, P, p, q, g, ...}}.
@@ -380,6 +399,11 @@ const Script& renew_script() {
 
 const Script& set_script() {
     static const Script script(with_common(kSet));
+    return script;
+}
+
+const Script& raise_script() {
+    static const Script script(with_common(kRaise));
     return script;
 }
 

@@ -26,6 +26,7 @@ namespace belay::redis {
 [[nodiscard]] const Script& settle_script();
 [[nodiscard]] const Script& renew_script();
 [[nodiscard]] const Script& set_script();
+[[nodiscard]] const Script& raise_script();
 [[nodiscard]] const Script& tick_script();
 [[nodiscard]] const Script& cool_script();
 

@@ -99,6 +99,7 @@ Health::Row to_row(const State& row) {
     return {.deployment_id = row.deployment_id,
             .group = row.group,
             .model = row.model,
+            .seat = row.seat,
             .cause = row.cause,
             .until = row.until};
 }
@@ -328,6 +329,7 @@ void Health::adopt(const Change& change, Mono now) {
         row.deployment_id = change.row.deployment_id;
         row.group = change.row.group;
         row.model = change.row.model;
+        row.seat = change.row.seat;
         row.window = now;
     }
     const Mono until = now + std::min<Mono::duration>(change.rest, kQuotaMost);

@@ -123,18 +123,17 @@ class World {
         settings.store_model_in_db = true;
         table = std::make_shared<const routing::Table>();
         seal = std::move(*make_seal({Secret("salt")}));
-        Services services{clock,
-                          store,
-                          directory,
-                          governor,
-                          queries,
-                          nullptr,
-                          seal.get(),
-                          [this] { return std::make_shared<const Settings>(settings); },
-                          [this] { return table; },
-                          [this] { ++models_changed; },
-                          [] { return size_t{0}; },
-                          [](const std::string&) { return false; }};
+        Services services{.clock = clock,
+                          .store = store,
+                          .directory = directory,
+                          .governor = governor,
+                          .queries = queries,
+                          .seal = seal.get(),
+                          .settings = [this] { return std::make_shared<const Settings>(settings); },
+                          .table = [this] { return table; },
+                          .on_models_changed = [this] { ++models_changed; },
+                          .requests_in_flight = [] { return size_t{0}; },
+                          .is_cooling = [](const std::string&) { return false; }};
         management = std::make_unique<Management>(std::move(services), Management::Bounds{0, 0});
     }
 

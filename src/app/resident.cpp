@@ -11,14 +11,13 @@ extern "C" [[gnu::weak]] void MallocExtension_ReleaseFreeMemory();
 namespace belay::app {
 namespace {
 
-// Only segments that are executable and not writable: others hold relocated, hence private, pages,
-// which would be lost.
+// Only segments that are not writable: others hold relocated, hence private, pages, which would be
+// lost. These are read from the file again when they are needed.
 int release(dl_phdr_info* info, size_t, void*) {
     const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     for (int i = 0; i < info->dlpi_phnum; ++i) {
         const auto& segment = info->dlpi_phdr[i];
-        if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0 ||
-            (segment.p_flags & PF_W) != 0) {
+        if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) {
             continue;
         }
         const uintptr_t begin = (info->dlpi_addr + segment.p_vaddr + page - 1) / page * page;

@@ -163,14 +163,23 @@ bool host_allowed(std::string_view host_header, const std::vector<std::string>& 
 std::optional<Foreign> check_browser(const http::Head& head,
                                      const std::vector<std::string>& allowed_hosts,
                                      const std::vector<std::string>& allowed_origins) {
-    const std::string_view host = head.header("host");
+    // One pass for both; the first of each, as Head::header() gives.
+    std::string_view host;
+    std::string_view origin;
+    for (const auto& h : head.headers) {
+        if (h.name.size() == 4 && host.empty() && http::iequals(h.name, "host")) {
+            host = h.value;
+        } else if (h.name.size() == 6 && (h.name[0] | 0x20) == 'o' && origin.empty() &&
+                   http::iequals(h.name, "origin")) {
+            origin = h.value;
+        }
+    }
     if (!host.empty() && !host_allowed(host, allowed_hosts)) {
         return Foreign{421, "This gateway does not serve the host '" +
                                 std::string(host_name(host)) +
                                 "'. Use localhost or an IP address, or set "
                                 "BELAY_ALLOWED_HOSTS to a list that has it"};
     }
-    const std::string_view origin = head.header("origin");
     if (origin.empty()) {
         return std::nullopt;
     }

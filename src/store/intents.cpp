@@ -262,10 +262,12 @@ uint32_t IntentFile::begin(const ledger::SpendRecord& record, NanoCredits held, 
     size_t i = 0;
     for (const std::string* value : texts_of(record)) {
         const size_t length = std::min({value->size(), room, ledger::kMaxText});
-        std::memcpy(text, value->data(), length);
-        text += length;
-        room -= length;
         head->lengths[i++] = static_cast<uint16_t>(length);
+        if (length != 0) {  // most requests lack half of them
+            std::memcpy(text, value->data(), length);
+            text += length;
+            room -= length;
+        }
     }
     mark.store(kMark, std::memory_order_release);
     return slot;

@@ -35,7 +35,7 @@
 namespace belay::store {
 
 struct LedgerOptions {
-    milliseconds commit_delay{250};       // how long the first row of a batch waits for others
+    milliseconds commit_delay{500};       // how long the first row of a batch waits for others
     milliseconds merge_delay{1'000};      // how long nobody calls before batches are joined
     milliseconds memory_delay{4};         // the same for a row that the journal had no room for
     size_t memory_bytes_max = 32u << 20;  // rows waiting in memory

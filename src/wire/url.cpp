@@ -256,23 +256,24 @@ namespace {
 
 // Nothing but letters, digits, '-', '_' and single slashes: most paths.
 bool is_simple(std::string_view path) {
-    static constexpr auto kSimple = [] {
-        std::array<bool, 256> simple{};
-        for (int c = 0; c < 128; ++c) {
-            simple[static_cast<size_t>(c)] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                                             (c >= '0' && c <= '9') || c == '-' || c == '_';
+    // Bit 0: never in a simple path. Bit 1: a slash, of which two must not meet.
+    static constexpr auto kKind = [] {
+        std::array<uint8_t, 256> kind{};
+        for (int c = 0; c < 256; ++c) {
+            const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                               (c >= '0' && c <= '9') || c == '-' || c == '_';
+            kind[static_cast<size_t>(c)] = c == '/' ? 2 : plain ? 0 : 1;
         }
-        return simple;
+        return kind;
     }();
-    bool slash = false;
+    unsigned bad = 0;
+    unsigned before = 0;
     for (const char c : path) {
-        const bool now_slash = c == '/';
-        if (now_slash ? slash : !kSimple[static_cast<unsigned char>(c)]) {
-            return false;
-        }
-        slash = now_slash;
+        const unsigned kind = kKind[static_cast<unsigned char>(c)];
+        bad |= (kind & 1) | (kind & before);
+        before = kind;
     }
-    return true;
+    return bad == 0;
 }
 
 }  // namespace
